@@ -1,0 +1,75 @@
+"""The one family of errors that oldphoto raises on purpose.
+
+Each message says what happened and where; `hint` says what to do about it. `exit_code` is what the command line returns
+when the error ends a run (see docs/errors.md). Errors about a single photo are counted by a batch, and the run goes on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class OldPhotoError(Exception):
+    """Base of every expected error. `hint` is a sentence that names the option, command or place to try."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "", path: Path | str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Errors cross process borders; the default would drop the keyword-only facts.
+        return _rebuild, (type(self), self.message, self.hint, self.path)
+
+
+def _rebuild(kind: type[OldPhotoError], message: str, hint: str, path: Path | str | None) -> OldPhotoError:
+    return kind(message, hint=hint, path=path)
+
+
+class UsageProblem(OldPhotoError):
+    """The command line asks for something that cannot be: clashing outputs, unknown device, bad value."""
+
+    exit_code = 2
+
+
+class WeightsMissing(OldPhotoError):
+    """A model or one of its parts is not installed."""
+
+    exit_code = 3
+
+
+class WeightsDamaged(OldPhotoError):
+    """A weights file is truncated, foreign, hostile, or not what its hash says."""
+
+    exit_code = 3
+
+
+class DownloadFailed(OldPhotoError):
+    """No source gave the file: offline, not found, broken off too often, disk full."""
+
+    exit_code = 3
+
+
+class NoPhotosFound(OldPhotoError):
+    """The inputs hold no file that could be a photo."""
+
+    exit_code = 4
+
+
+class PhotoUnreadable(OldPhotoError):
+    """No decoder accepts the file, or it is larger than the reader allows. Counted per photo."""
+
+
+class PhotoUnwritable(OldPhotoError):
+    """The output could not be written: full disk, read-only folder, unknown format. Counted per photo."""
+
+
+class OutOfMemory(OldPhotoError):
+    """A photo does not fit even with the smallest tiles. Counted per photo."""
+
+
+class TrainingStopped(OldPhotoError):
+    """Training cannot go on: a loss that is not finite, no usable photos, a checkpoint that does not fit."""
