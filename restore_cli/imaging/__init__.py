@@ -1,0 +1,21 @@
+"""Files to arrays and back, with everything a photo carries. Knows no torch and nobody else in the package."""
+
+from restore_cli.imaging.formats import OUTPUT_FORMATS, OutputFormat, format_of_suffix, output_suffix
+from restore_cli.imaging.photo import Carried, Photo, replace_pixels
+from restore_cli.imaging.read import read, read_mask
+from restore_cli.imaging.write import Provenance, write, write_grey
+
+__all__ = [
+    "OUTPUT_FORMATS",
+    "Carried",
+    "OutputFormat",
+    "Photo",
+    "Provenance",
+    "format_of_suffix",
+    "output_suffix",
+    "read",
+    "read_mask",
+    "replace_pixels",
+    "write",
+    "write_grey",
+]

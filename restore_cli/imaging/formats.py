@@ -1,0 +1,53 @@
+"""File formats: which suffix means which format, and which suffix an output gets.
+
+A format that can be read but not written here (GIF, JPEG 2000, HEIC without its plugin...) becomes PNG, which keeps
+every pixel.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+OutputFormat = Literal["same", "png", "jpg", "tiff", "webp"]
+OUTPUT_FORMATS: tuple[str, ...] = get_args(OutputFormat)
+
+SUFFIX_FORMATS = {
+    ".jpg": "jpg",
+    ".jpeg": "jpg",
+    ".jpe": "jpg",
+    ".jfif": "jpg",
+    ".png": "png",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".webp": "webp",
+    ".bmp": "bmp",
+    ".dib": "bmp",
+    ".gif": "gif",
+    ".jp2": "jp2",
+    ".j2k": "jp2",
+    ".avif": "avif",
+    ".heic": "heic",
+    ".heif": "heic",
+    ".jxl": "jxl",
+}
+"""Suffix in lower case to format name, for every format that some reader of ours may accept."""
+
+WRITABLE = frozenset({"jpg", "png", "tiff", "webp", "bmp"})
+
+
+def format_of_suffix(suffix: str) -> str | None:
+    """ ".JPG" -> "jpg"; None if the suffix means no image format known here."""
+    return SUFFIX_FORMATS.get(suffix.lower())
+
+
+def written_format(photo_format: str, requested: str) -> str:
+    """The format `write` uses: the requested one, or the photo's own, or PNG if that cannot be written."""
+    wanted = photo_format if requested == "same" else requested
+    return wanted if wanted in WRITABLE else "png"
+
+
+def output_suffix(input_suffix: str, requested: str = "same") -> str:
+    """The suffix of the output's name, known before the photo is read: the input's own wherever it still fits."""
+    own = format_of_suffix(input_suffix) or "png"
+    written = written_format(own, requested)
+    return input_suffix if written == own and input_suffix else f".{written}"
