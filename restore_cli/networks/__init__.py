@@ -1,0 +1,35 @@
+"""The networks of the paper: nn.Modules and their config dataclasses, nothing else.
+
+`NETWORKS` names each kind as the header of a weights file does; `build(kind, config)` makes the module.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from restore_cli.networks.mapping import MAPPING_PATCH, MAPPING_QUALITY, MAPPING_SCRATCH, Mapping, MappingConfig
+from restore_cli.networks.unet import UNET_RELEASED, ScratchUNet, UNetConfig
+from restore_cli.networks.vae import VAE, VAE_RELEASED, VAEConfig
+
+NETWORKS: dict[str, tuple[type[Any], type[nn.Module]]] = {
+    "unet": (UNetConfig, ScratchUNet),
+    "vae": (VAEConfig, VAE),
+    "mapping": (MappingConfig, Mapping),
+}
+
+__all__ = [
+    "MAPPING_PATCH",
+    "MAPPING_QUALITY",
+    "MAPPING_SCRATCH",
+    "NETWORKS",
+    "UNET_RELEASED",
+    "VAE",
+    "VAE_RELEASED",
+    "Mapping",
+    "MappingConfig",
+    "ScratchUNet",
+    "UNetConfig",
+    "VAEConfig",
+]

@@ -1,0 +1,126 @@
+"""Partial non-local block: damaged latent positions are rebuilt from sound ones elsewhere in the picture.
+
+Source: Wan et al. 2020, section 3.3, equations 6 to 8, and the released `mapping_scratch`. For a position i the
+weights over all positions j are softmax_j(theta_i . phi_j), zero where j is not valid, then divided by their sum.
+That equals softmax over the valid positions alone, which is how it is computed here.
+
+Departs from the released code: keys and values are gathered at the valid positions and queries go through
+scaled_dot_product_attention in chunks, so no N x N matrix exists and memory is linear in N; without a single valid
+position the result is zero instead of NaN. Without instance norm nothing sees the whole picture, so only damaged
+positions and the reach of the block's own convolutions ask, and with `window` they ask within a fixed grid of
+neighbourhoods, whatever tiles the picture is cut into.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from restore_cli.networks.blocks import Norm, ResBlock
+
+QUERY_CHUNK = 4096
+"""Queries that attend at a time: bounds what scaled_dot_product_attention may allocate on any backend."""
+
+
+def valid_map(mask: Tensor, *, any_pixel: bool) -> Tensor:
+    """mask: (B, 1, H, W), 1 = damaged. Returns (B, 1, H/4, W/4), 1 where the latent position is sound.
+
+    any_pixel: a position is sound if none of its 16 pixels is damaged. Otherwise as released: the bilinear sample of
+    the mask must be zero and the nearest sample of its complement one, which misses single pixels.
+    """
+    if any_pixel:
+        return 1 - F.max_pool2d(mask, 4)
+    size = (mask.shape[-2] // 4, mask.shape[-1] // 4)
+    touched = (F.interpolate(mask, size=size, mode="bilinear", align_corners=False) > 0).to(mask.dtype)
+    return (1 - touched) * F.interpolate(1 - mask, size=size, mode="nearest")
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, *, scale: float, chunk: int = QUERY_CHUNK) -> Tensor:
+    """softmax(scale * query key^T) value for (Nq, C), (Nk, C), (Nk, C), in chunks of queries. Returns (Nq, C)."""
+    if key.shape[0] == 0:
+        return torch.zeros(query.shape[0], value.shape[1], dtype=value.dtype, device=value.device)
+    k, v = key[None, None], value[None, None]
+    parts = [F.scaled_dot_product_attention(q[None, None], k, v, scale=scale)[0, 0] for q in query.split(chunk)]
+    return torch.cat(parts)
+
+
+class PartialNonLocal(nn.Module):
+    """Rebuild damaged latent positions from the sound ones."""
+
+    def __init__(self, channels: int, *, blocks: int, norm: Norm, scaled: bool, window: int | None) -> None:
+        """window: side of the grid of neighbourhoods in latent positions, None for the whole picture."""
+        super().__init__()
+        self.norm_kind = norm
+        self.window = window
+        self.scale = channels**-0.5 if scaled else 1.0
+        self.g = nn.Conv2d(channels, channels, 1)
+        self.theta = nn.Conv2d(channels, channels, 1)
+        self.phi = nn.Conv2d(channels, channels, 1)
+        self.W = nn.Conv2d(channels, channels, 1)
+        self.res_block = nn.Sequential(*(ResBlock(channels, norm=norm) for _ in range(blocks)))
+
+    @property
+    def reach(self) -> int:
+        """Latent positions that the block's convolutions carry an answer sideways."""
+        return 2 * len(self.res_block)
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """x: (B, C, h, w) features. valid: (B, 1, h, w), 1 = sound, 0 = damaged. Returns (B, C, h, w)."""
+        y = torch.stack([self.ask(x[b], valid[b, 0] > 0.5) for b in range(x.shape[0])])
+        return self.blend(x, y, valid)
+
+    def blend(self, x: Tensor, answers: Tensor, valid: Tensor) -> Tensor:
+        """Answers (B, C, h, w) through W and the residual blocks, taken where valid is 0."""
+        rebuilt = self.res_block(self.W(answers))
+        return valid * x + (1 - valid) * rebuilt
+
+    def asking(self, valid: Tensor) -> Tensor:
+        """valid: (h, w) bool. Returns which positions need an answer: all where a norm sees the whole picture."""
+        if self.norm_kind == "instance":
+            return torch.ones_like(valid)
+        damaged = (~valid).float()[None, None]
+        return F.max_pool2d(damaged, 2 * self.reach + 1, 1, self.reach)[0, 0] > 0
+
+    def ask(self, x: Tensor, valid: Tensor) -> Tensor:
+        """x: (C, h, w); valid: (h, w) bool. Returns the answers y (C, h, w), zero where nobody asks."""
+        asking = self.asking(valid)
+        y = torch.zeros_like(x)
+        for inner, outer in self._neighbourhoods(x.shape[-2], x.shape[-1]):
+            wanted = asking[inner]
+            if bool(wanted.any()):
+                y[(slice(None), *inner)] = self._answer(x, valid, wanted, inner, outer)
+        return y
+
+    def _answer(
+        self, x: Tensor, valid: Tensor, wanted: Tensor, inner: tuple[slice, slice], outer: tuple[slice, slice]
+    ) -> Tensor:
+        """Attend from the wanted positions of `inner` to the valid ones of `outer`. Returns (C, *inner)."""
+        channels = x.shape[0]
+        sources = x[(slice(None), *outer)][:, valid[outer]].T  # (Nk, C)
+        askers = x[(slice(None), *inner)][:, wanted].T  # (Nq, C)
+        query = F.linear(askers, self.theta.weight[:, :, 0, 0], self.theta.bias)
+        key = F.linear(sources, self.phi.weight[:, :, 0, 0], self.phi.bias)
+        value = F.linear(sources, self.g.weight[:, :, 0, 0], self.g.bias)
+        answers = attend(query, key, value, scale=self.scale)
+        block = torch.zeros(channels, *wanted.shape, dtype=x.dtype, device=x.device)
+        block[:, wanted] = answers.T.to(x.dtype)
+        return block
+
+    def _neighbourhoods(self, h: int, w: int) -> list[tuple[tuple[slice, slice], tuple[slice, slice]]]:
+        """Blocks of the fixed grid, each with the block plus one window on every side, clipped to the picture."""
+        if self.window is None:
+            whole = (slice(0, h), slice(0, w))
+            return [(whole, whole)]
+        step = self.window
+        return [
+            (
+                (slice(top, min(top + step, h)), slice(left, min(left + step, w))),
+                (
+                    slice(max(top - step, 0), min(top + 2 * step, h)),
+                    slice(max(left - step, 0), min(left + 2 * step, w)),
+                ),
+            )
+            for top in range(0, h, step)
+            for left in range(0, w, step)
+        ]

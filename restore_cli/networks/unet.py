@@ -1,0 +1,120 @@
+"""Scratch detector: a U-Net from a grey photo to one logit a pixel.
+
+Source: Wan et al. 2020, section 4.1, and the released `FT_Epoch_latest.pt`. Grey image in [-1, 1] (PIL's "L" weights),
+(B, 1, H, W) with H and W multiples of 16; out come logits of the same size, whose sigmoid is the probability that a
+pixel is damaged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True, kw_only=True)
+class UNetConfig:
+    """Sizes of the detector."""
+
+    base: int = 64
+    """Channels after the first convolution; each of the levels below doubles them."""
+    levels: int = 4
+    """How often the picture is halved."""
+
+    def __post_init__(self) -> None:
+        if self.base < 1 or self.levels < 1:
+            raise ValueError(f"base and levels must be at least 1, got {self.base} and {self.levels}")
+
+    @property
+    def size_multiple(self) -> int:
+        """Height and width must be multiples of this."""
+        return int(2**self.levels)
+
+    @property
+    def halo_px(self) -> int:
+        """Pixels around a tile beyond which nothing changes its logits, rounded up to `size_multiple`.
+
+        Each level at scale s reaches 4 s in its own convolutions and bilinear step, 1 s in the blur and 3 s * 2 one
+        level down; `first` and `last` add 4.
+        """
+        reach = 4 + sum(11 * 2**level for level in range(self.levels))
+        return -(-reach // self.size_multiple) * self.size_multiple
+
+
+UNET_RELEASED = UNetConfig()
+
+
+class DoubleConv(nn.Module):
+    """Twice (reflect, Conv3, batch norm, leaky ReLU)."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode="reflect")
+        self.norm1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, padding_mode="reflect")
+        self.norm2 = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, in, H, W). Returns (B, out, H, W)."""
+        x = F.leaky_relu(self.norm1(self.conv1(x)), 0.2)
+        return F.leaky_relu(self.norm2(self.conv2(x)), 0.2)
+
+
+class Down(nn.Module):
+    """Conv3, batch norm, leaky ReLU, then a binomial blur with stride 2 (Zhang 2019: shift-invariant downsampling)."""
+
+    kernel: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect")
+        self.norm = nn.BatchNorm2d(channels)
+        line = torch.tensor([1.0, 2.0, 1.0])
+        kernel = torch.outer(line, line) / 16
+        self.register_buffer("kernel", kernel.repeat(channels, 1, 1, 1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, C, H, W). Returns (B, C, H/2, W/2)."""
+        x = F.leaky_relu(self.norm(self.conv(x)), 0.2)
+        return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), self.kernel, stride=2, groups=x.shape[1])
+
+
+class Up(nn.Module):
+    """Bilinear x2, Conv3, the skip beside it, double convolution."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode="reflect")
+        self.merge = DoubleConv(in_channels, out_channels)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """x: (B, 2C, H, W), skip: (B, C, 2H, 2W). Returns (B, C, 2H, 2W)."""
+        x = self.conv(F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False))
+        return self.merge(torch.cat([x, skip], dim=1))  # type: ignore[no-any-return]
+
+
+class ScratchUNet(nn.Module):
+    """The detector. 37.65 M parameters at base 64."""
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = [config.base * 2**level for level in range(config.levels + 1)]
+        self.first = nn.Conv2d(1, config.base, 7, padding=3, padding_mode="reflect")
+        self.down_sample = nn.ModuleList(Down(c) for c in widths[:-1])
+        self.down_path = nn.ModuleList(DoubleConv(c, 2 * c) for c in widths[:-1])
+        self.up_path = nn.ModuleList(Up(2 * c, c) for c in reversed(widths[:-1]))
+        self.last = nn.Conv2d(config.base, 1, 3, padding=1, padding_mode="reflect")
+
+    def forward(self, grey: Tensor) -> Tensor:
+        """grey: (B, 1, H, W) in [-1, 1], H and W multiples of `config.size_multiple`. Returns logits (B, 1, H, W)."""
+        x = F.leaky_relu(self.first(grey), 0.2)  # (B, base, H, W)
+        skips: list[Tensor] = []
+        for shrink, double in zip(self.down_sample, self.down_path, strict=True):
+            skips.append(x)
+            x = double(shrink(x))  # (B, 2C, H/2, W/2)
+        for up in self.up_path:
+            x = up(x, skips.pop())
+        return self.last(x)  # type: ignore[no-any-return]
