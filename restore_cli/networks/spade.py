@@ -1,7 +1,7 @@
 """Face generator: an aligned, degraded face in, the same face clearer out.
 
 Source: Wan et al. 2022 (TPAMI, arXiv 2009.07047), face refinement; the normalisation is SPADE (Park et al. 2019, arXiv
-1903.07291) with the degraded face itself where SPADE has a label map. Module names are those of the released checkpoints.
+1903.07291) with the degraded face itself where SPADE has a label map. Module names are the released checkpoints' own.
 
 Input and output: (B, 3, s, s), RGB in [-1, 1], s = the config's `face_px` or any other multiple of 32.
 Departs from the released code: convolutions carry plain weights, so spectral norm has to be folded before loading.

@@ -1,8 +1,8 @@
 """Fold spectral norm into plain weights.
 
-Source: Miyato et al. 2018 (arXiv 1802.05957) as PyTorch's first `spectral_norm` stores it: instead of `weight` a checkpoint
-has `weight_orig` and the two singular vectors `weight_u` (out,) and `weight_v` (in * kh * kw,), and the convolution uses
-weight_orig / (u^T W v) with W = weight_orig as an (out, in * kh * kw) matrix.
+Source: Miyato et al. 2018 (arXiv 1802.05957) as PyTorch's first `spectral_norm` stores it: instead of `weight` a
+checkpoint has `weight_orig` and its two singular vectors `weight_u` (out,) and `weight_v` (in * kh * kw,), and the
+convolution uses weight_orig / (u^T W v) with W = weight_orig as an (out, in * kh * kw) matrix.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 def fold_spectral_norm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict with every NAME.weight_orig, .weight_u, .weight_v replaced by NAME.weight; other tensors as they are.
+    """A state dict with every NAME.weight_orig, .weight_u, .weight_v replaced by NAME.weight, the rest as it was.
 
     The order of the keys is kept. Raises KeyError, naming the key, where a vector is missing beside its weight_orig.
     """
