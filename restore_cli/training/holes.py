@@ -1,0 +1,51 @@
+"""Irregular holes for the published recipe: strokes, blobs and outlines of real damage until a share of the picture is gone."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from restore_cli.training import strokes
+from restore_cli.training.outlines import DamageOutlines
+from restore_cli.training.pasting import paste_outline
+from restore_cli.training.recipes import Recipe
+
+MOST_SHAPES = 60
+
+
+def irregular_holes(
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    recipe: Recipe,
+    scale: float,
+    outlines: DamageOutlines | None = None,
+) -> NDArray[np.bool_]:
+    """(H, W) mask, 1 where the picture is gone; it covers about a share drawn from `recipe.hole_coverage`."""
+    canvas = np.zeros(size, np.uint8)
+    wanted = np.exp(rng.uniform(*np.log(recipe.hole_coverage))) * canvas.size
+    use_outlines = outlines is not None and rng.random() < recipe.outline_chance
+    for _ in range(MOST_SHAPES):
+        _add_hole(canvas, rng, scale, outlines if use_outlines else None)
+        if cv2.countNonZero(canvas) >= wanted:
+            break
+    return canvas > 127
+
+
+def _add_hole(canvas: strokes.Canvas, rng: np.random.Generator, scale: float, outlines: DamageOutlines | None) -> None:
+    height, width = size = (canvas.shape[0], canvas.shape[1])
+    if outlines is not None and rng.random() < 0.6:
+        paste_outline(canvas, rng, outlines, scale)
+        return
+    kind = rng.random()
+    if kind < 0.35:
+        strokes.draw_line(canvas, strokes.scratch(rng, size, scale), scale * rng.uniform(1, 4))
+    elif kind < 0.6:
+        for path, thickness in strokes.crack(rng, size, scale):
+            strokes.draw_line(canvas, path, scale * thickness * rng.uniform(1, 4))
+    elif kind < 0.75:
+        strokes.draw_line(canvas, strokes.hair(rng, size, scale), scale * rng.uniform(1, 6))
+    else:
+        centre = rng.uniform((0, 0), (width, height))
+        radius = scale * np.exp(rng.uniform(np.log(1.5), np.log(14)))
+        strokes.fill(canvas, strokes.blob(rng, centre, radius, rng.uniform(0, 0.6)))

@@ -1,0 +1,115 @@
+"""Outlines of real damage, read from a folder of 1-bit pictures."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from restore_cli.errors import NoPhotosFound
+
+log = logging.getLogger(__name__)
+
+Outline = NDArray[np.uint8]
+SUFFIXES = frozenset({".png", ".bmp", ".tif", ".tiff", ".pbm", ".gif"})
+MAP_SIDE_PX = 1024  # from this side on a file is a map of a whole frame, of which regions are cut
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """A decoded outline with eight pixels a byte."""
+
+    bits: NDArray[np.uint8]
+    width: int
+
+    @classmethod
+    def pack(cls, marked: NDArray[np.bool_]) -> _Packed:
+        return cls(np.packbits(marked, axis=1), marked.shape[1])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.bits.shape[0], self.width
+
+    def region(self, top: int, left: int, height: int, width: int) -> Outline:
+        first, last = left // 8, (left + width + 7) // 8
+        unpacked = np.unpackbits(self.bits[top : top + height, first:last], axis=1)
+        return np.ascontiguousarray(unpacked[:, left - 8 * first :][:, :width]) * np.uint8(255)
+
+
+@dataclass
+class DamageOutlines:
+    """Pictures of damage, white on black, decoded at first use and kept bit-packed.
+
+    Give every worker process its own: the cache is not locked. `skipped` counts files that could not be read.
+    """
+
+    files: tuple[Path, ...]
+    skipped: int = 0
+    _cache: dict[Path, _Packed | None] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> DamageOutlines:
+        """List the outlines below `folder` (PNG, BMP, TIFF, PBM, GIF). Raises NoPhotosFound if there are none."""
+        files = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES)
+        if not files:
+            raise NoPhotosFound(
+                f"no damage outlines in {folder}",
+                hint="--damage wants a folder of black and white PNG files",
+                path=folder,
+            )
+        return cls(tuple(files))
+
+    def draw(self, rng: np.random.Generator, limit_px: tuple[int, int]) -> Outline | None:
+        """One outline as uint8 (h, w), 255 where damaged: a whole small picture, or a region of a large map.
+
+        A region is at most `limit_px` (height, width) large. None if the file drawn cannot be read.
+        """
+        packed = self._packed(self._choose(rng))
+        if packed is None:
+            return None
+        height, width = packed.size
+        if max(height, width) < MAP_SIDE_PX:
+            return packed.region(0, 0, height, width)
+        cut_height, cut_width = min(height, limit_px[0]), min(width, limit_px[1])
+        top = int(rng.integers(height - cut_height + 1))
+        left = int(rng.integers(width - cut_width + 1))
+        return packed.region(top, left, cut_height, cut_width)
+
+    def _choose(self, rng: np.random.Generator) -> Path:
+        """A folder first, then a file in it: kinds with few files count as much as those with many."""
+        kinds = self._by_folder
+        kind = kinds[int(rng.integers(len(kinds)))]
+        return kind[int(rng.integers(len(kind)))]
+
+    @property
+    def _by_folder(self) -> list[list[Path]]:
+        if not hasattr(self, "_kinds"):
+            folders: dict[Path, list[Path]] = {}
+            for path in self.files:
+                folders.setdefault(path.parent, []).append(path)
+            self._kinds = list(folders.values())
+        return self._kinds
+
+    def _packed(self, path: Path) -> _Packed | None:
+        if path not in self._cache:
+            self._cache[path] = self._decode(path)
+        return self._cache[path]
+
+    def _decode(self, path: Path) -> _Packed | None:
+        try:
+            data = np.frombuffer(path.read_bytes(), np.uint8)
+            picture = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
+        except (OSError, cv2.error) as problem:
+            log.warning("damage outline %s skipped: %s", path, problem)
+            picture = None
+        else:
+            if picture is None:
+                log.warning("damage outline %s skipped: not a picture", path)
+        if picture is None:
+            self.skipped += 1
+            return None
+        return _Packed.pack(picture > 127)

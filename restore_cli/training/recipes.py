@@ -1,0 +1,128 @@
+"""What a synthetic old photo goes through, as values.
+
+Lengths in pixels are those of a picture whose short side is `REFERENCE_SIDE_PX`; larger pictures get larger damage (see
+`synthesis.damage_scale`). A chance is a probability in [0, 1] per picture; a rate is an expected number per cell of
+`CELL_PX` x `CELL_PX` reference pixels; a range is (low, high) of a uniform draw unless it says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+
+from restore_cli.errors import UsageProblem
+
+REFERENCE_SIDE_PX = 320  # about the short side of the photos that the published model was trained on
+CELL_PX = 160
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """All settings of `synthesis.age`. The defaults are the published ones and, for what was not published, tuned by eye."""
+
+    name: str = "mixed"
+    published_share: float = 0.5  # chance that a picture is aged the published way; the others the realistic way
+
+    # Published: training.md, "The published degradation of clean photos", then white holes.
+    step_chance: float = 0.7  # of each of the four steps
+    blur_sigma_px: Range = (1.0, 5.0)  # kernel 3, 5 or 7
+    noise_std: Range = (5 / 255, 50 / 255)  # of white = 1; Gaussian and speckle
+    salt_pepper_amount: Range = (0.0, 0.01)  # share of pixels
+    salt_share: Range = (0.3, 0.8)
+    resize_share: Range = (0.5, 1.0)  # of width and of height, drawn apart
+    jpeg_quality: Range = (40, 100)
+    holes_chance: float = 1.0
+    hole_coverage: Range = (0.025, 0.16)  # share of the picture, log-uniform
+
+    # Realistic: the print itself.
+    sound_chance: float = 0.10  # pictures that are left nearly as they are, so that a model learns to do no harm
+    severity: Range = (0.2, 1.0)  # of what befalls the whole print; 1 is heavy
+    grey_chance: float = 0.35  # a print without colour; the target is grey too
+    toned_share: float = 0.6  # of the grey prints: sepia, brown or cold tone
+    border_chance: float = 0.06  # a paper margin, in the target too
+    fade_chance: float = 0.9
+    black_lift: Range = (0.0, 0.42)  # darkest value at severity 1, of white = 1
+    white_drop: Range = (0.0, 0.42)  # how far white falls at severity 1
+    gamma: Range = (0.5, 2.0)  # log-uniform
+    cast_chance: float = 0.75
+    cast_strength: Range = (0.05, 0.45)  # of yellow or brown at severity 1
+    uneven_chance: float = 0.5
+    uneven_strength: Range = (0.05, 0.40)  # relative change of brightness across the picture
+    blur_chance: float = 0.6
+    soft_sigma_px: Range = (0.4, 2.2)
+    grain_chance: float = 0.8
+    grain_std: Range = (2 / 255, 26 / 255)
+    grain_size_px: Range = (0.4, 1.4)  # sigma of the grain's correlation
+    halftone_chance: float = 0.03
+    sensor_noise_chance: float = 0.5
+    sensor_noise_std: Range = (1 / 255, 18 / 255)
+    rescan_chance: float = 0.4  # scanned at a lower resolution and enlarged
+    rescan_share: Range = (0.45, 0.95)
+    jpeg_chance: float = 0.6
+
+    # Realistic: local damage.
+    damage_chance: float = 0.85
+    outline_chance: float = 0.6  # of using real outlines where a folder of them is given
+    outline_rate: Range = (0.2, 1.2)
+    scratch_chance: float = 0.65
+    scratch_rate: Range = (0.4, 4.0)
+    crack_chance: float = 0.3
+    crack_rate: Range = (0.15, 0.8)
+    fold_chance: float = 0.25
+    dust_chance: float = 0.5
+    dust_rate: Range = (2.0, 30.0)
+    hair_chance: float = 0.3
+    hair_rate: Range = (0.2, 1.5)
+    stain_chance: float = 0.25
+    loss_chance: float = 0.25  # emulsion gone in patches
+    loss_rate: Range = (0.2, 1.2)
+    torn_chance: float = 0.12
+    opacity: Range = (0.35, 1.0)  # of damage at its core
+    light_share: float = 0.65  # of scratches, cracks, dust and hairs: paper shows through; the others are dark
+    visible_step: float = 7.0  # grey levels of 255 from which a change counts as damage in the mask
+
+
+PUBLISHED = Recipe(name="published", published_share=1.0)
+REALISTIC = Recipe(name="realistic", published_share=0.0)
+MIXED = Recipe(name="mixed", published_share=0.4)
+RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (PUBLISHED, REALISTIC, MIXED)}
+
+
+def by_name(name: str) -> Recipe:
+    """The recipe called published, realistic or mixed. Raises UsageProblem for any other name."""
+    try:
+        return RECIPES[name]
+    except KeyError:
+        raise UsageProblem(f"there is no recipe called {name!r}", hint=f"choose one of {', '.join(RECIPES)}") from None
+
+
+def from_table(table: Mapping[str, object]) -> Recipe:
+    """A recipe from a TOML table: `name` picks the base (mixed if absent), every other key replaces one of its fields.
+
+    Raises UsageProblem for an unknown key, or a value that is neither a number nor a pair of numbers as the field asks.
+    """
+    base = by_name(str(table.get("name", "mixed")))
+    kinds = {field.name: getattr(base, field.name) for field in fields(base)}
+    changes: dict[str, object] = {}
+    for key, value in table.items():
+        if key not in kinds:
+            raise UsageProblem(f"a recipe has no setting {key!r}", hint=f"known settings: {', '.join(kinds)}")
+        if key != "name":
+            changes[key] = _as_range(key, value) if isinstance(kinds[key], tuple) else _as_number(key, value)
+    return replace(base, **changes)  # type: ignore[arg-type]  # each value was checked against its field above
+
+
+def _as_number(key: str, value: object) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    raise UsageProblem(f"recipe setting {key!r} must be a number, not {value!r}")
+
+
+def _as_range(key: str, value: object) -> Range:
+    if isinstance(value, (list, tuple)) and len(value) == 2:
+        low, high = (_as_number(key, end) for end in value)
+        if low <= high:
+            return low, high
+    raise UsageProblem(f"recipe setting {key!r} must be a pair [low, high], not {value!r}")
