@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from restore_cli.networks.mapping import MAPPING_PATCH, MAPPING_QUALITY, MAPPING_SCRATCH, Mapping, MappingConfig
+from restore_cli.networks.spade import SPADE_256, SPADE_512, FaceGenerator, SpadeConfig
 from restore_cli.networks.unet import UNET_RELEASED, ScratchUNet, UNetConfig
 from restore_cli.networks.vae import VAE, VAE_RELEASED, VAEConfig
 
@@ -17,6 +18,7 @@ NETWORKS: dict[str, tuple[type[Any], type[nn.Module]]] = {
     "unet": (UNetConfig, ScratchUNet),
     "vae": (VAEConfig, VAE),
     "mapping": (MappingConfig, Mapping),
+    "spade": (SpadeConfig, FaceGenerator),
 }
 
 __all__ = [
@@ -24,12 +26,16 @@ __all__ = [
     "MAPPING_QUALITY",
     "MAPPING_SCRATCH",
     "NETWORKS",
+    "SPADE_256",
+    "SPADE_512",
     "UNET_RELEASED",
     "VAE",
     "VAE_RELEASED",
+    "FaceGenerator",
     "Mapping",
     "MappingConfig",
     "ScratchUNet",
+    "SpadeConfig",
     "UNetConfig",
     "VAEConfig",
 ]
