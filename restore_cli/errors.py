@@ -47,6 +47,12 @@ class WeightsDamaged(OldPhotoError):
     exit_code = 3
 
 
+class WeightsUnwritable(OldPhotoError):
+    """A weights file could not be written: full disk, read-only folder."""
+
+    exit_code = 3
+
+
 class DownloadFailed(OldPhotoError):
     """No source gave the file: offline, not found, broken off too often, disk full."""
 

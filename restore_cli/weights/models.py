@@ -1,0 +1,166 @@
+"""Which models there are on this machine, and where the file for each role lies."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from restore_cli.errors import WeightsDamaged, WeightsMissing
+from restore_cli.weights.manifest import BRANCHES, FILE_NAME, read_manifest
+from restore_cli.weights.network_file import Header, read_header, repair_hint
+from restore_cli.weights.places import model_folder
+
+RELEASED = "wan2020"
+BUNDLED = "small"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFolder:
+    """A model on disk. Roles: see `manifest`; any may be absent."""
+
+    name: str
+    folder: Path
+    roles: Mapping[str, Path]
+    """The safetensors file of each role."""
+    sha256: str
+    """One identity for all files together: changes when any of them does."""
+
+    @property
+    def detector(self) -> Path | None:
+        """The scratch detector, if the model has one."""
+        return self.roles.get("detector")
+
+    @property
+    def encoder(self) -> Path | None:
+        """The VAE whose encoder reads old photos, if the model has one."""
+        return self.roles.get("encoder")
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """The ways to restore that are complete, mapping and decoder both: some of "quality", "scratch", "patch"."""
+        return tuple(b for b in BRANCHES if f"{b}.mapping" in self.roles and f"{b}.decoder" in self.roles)
+
+    def path(self, role: str) -> Path:
+        """The file of a role. Raises WeightsMissing, naming the command that installs it."""
+        if role not in self.roles:
+            raise WeightsMissing(
+                f"the model {self.name} ({self.folder}) has no {role}",
+                hint=repair_hint(self.folder / FILE_NAME),
+                path=self.folder,
+            )
+        return self.roles[role]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceModels:
+    """The installed face generators, by the side of the faces they restore."""
+
+    face_256: Path
+    face_512: Path | None
+
+
+def resolve_model(name_or_path: str | Path = "auto") -> ModelFolder:
+    """Find a model: a name of the catalogue, a folder that `oldphoto train` wrote, or "auto".
+
+    "auto" is wan2020 if its detector, its encoder and at least one branch are installed, else the bundled small. The
+    files' hashes are not computed here (`oldphoto weights verify` does), but that all files exist and fit each other
+    is checked. Raises WeightsMissing, WeightsDamaged.
+    """
+    if name_or_path == "auto":
+        return resolve_model(RELEASED if _is_usable(RELEASED) else BUNDLED)
+    if name_or_path in (RELEASED, BUNDLED):
+        folder = model_folder(str(name_or_path))
+        if not (folder / FILE_NAME).is_file():
+            raise WeightsMissing(
+                f"the model {name_or_path} is not installed", hint=repair_hint(folder / FILE_NAME), path=folder
+            )
+    else:
+        folder = Path(name_or_path)
+        if not folder.is_dir():
+            raise WeightsMissing(
+                f"there is no model {str(name_or_path)!r}",
+                hint=f"choose auto, {BUNDLED}, {RELEASED}, or a folder that `oldphoto train` wrote",
+                path=folder,
+            )
+    model = _read(folder)
+    check_parts_fit(model)
+    return model
+
+
+def face_model_paths() -> FaceModels | None:
+    """The installed face generators; None unless at least the one for 256 px is there."""
+    roles = _installed_roles("wan2020-faces")
+    if "faces.256" not in roles:
+        return None
+    return FaceModels(face_256=roles["faces.256"], face_512=roles.get("faces.512"))
+
+
+def face_detector_path() -> Path | None:
+    """The installed YuNet file (ONNX), or None."""
+    return _installed_roles("face-detector").get("face_detector")
+
+
+def check_parts_fit(model: ModelFolder) -> None:
+    """Refuse a model whose files hold another kind of network than their role, or latents of different widths.
+
+    Reads headers only. Raises WeightsDamaged, naming both files that do not fit.
+    """
+    headers = {role: read_header(path) for role, path in model.roles.items()}
+    for role, header in headers.items():
+        wanted = _kind_for(role)
+        if header.kind != wanted:
+            raise _unfit(model, f"{model.roles[role].name} is a {header.kind}, but its role {role} needs a {wanted}")
+    latents = {role: _latent(header) for role, header in headers.items() if header.kind in ("vae", "mapping")}
+    for role, width in latents.items():
+        first = next(iter(latents))
+        if width != latents[first]:
+            raise _unfit(
+                model,
+                f"{model.roles[first].name} ({first}) has a latent of {latents[first]} channels, "
+                f"{model.roles[role].name} ({role}) one of {width}",
+            )
+
+
+def _read(folder: Path) -> ModelFolder:
+    manifest = read_manifest(folder)
+    roles = {role: folder / file for role, file in manifest.roles.items()}
+    for path in roles.values():
+        if not path.is_file():
+            raise WeightsMissing(f"{path} is not there", hint=repair_hint(path), path=path)
+    content = sorted(f"{role} {manifest.sha256.get(file)}" for role, file in manifest.roles.items())
+    identity = hashlib.sha256("\n".join(content).encode()).hexdigest()
+    return ModelFolder(name=manifest.name, folder=folder, roles=roles, sha256=identity)
+
+
+def _is_usable(name: str) -> bool:
+    if not (model_folder(name) / FILE_NAME).is_file():
+        return False
+    model = _read(model_folder(name))
+    return bool(model.detector and model.encoder and model.branches)
+
+
+def _installed_roles(name: str) -> Mapping[str, Path]:
+    folder = model_folder(name)
+    return _read(folder).roles if (folder / FILE_NAME).is_file() else {}
+
+
+def _kind_for(role: str) -> str:
+    if role == "detector":
+        return "unet"
+    if role.startswith("faces."):
+        return "spade"
+    return "mapping" if role.endswith(".mapping") else "vae"
+
+
+def _latent(header: Header) -> int:
+    return int(header.config.latent)
+
+
+def _unfit(model: ModelFolder, reason: str) -> WeightsDamaged:
+    return WeightsDamaged(
+        f"the parts of the model {model.name} do not belong together: {reason}",
+        hint=repair_hint(model.folder / FILE_NAME),
+        path=model.folder,
+    )

@@ -1,0 +1,142 @@
+"""One network in one safetensors file: tensors, and in the header its kind and config.
+
+The header's metadata is {"kind": "unet" | "vae" | "mapping" | "spade", "config": "<JSON of the config dataclass>"}.
+Such a file holds nothing executable.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from restore_cli.errors import WeightsDamaged, WeightsMissing
+from restore_cli.weights.differences import differences
+from restore_cli.weights.files import replacing
+from restore_cli.weights.places import bundled_folder, models_folder
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says about the network in it."""
+
+    kind: str
+    config: Any
+    """The config dataclass of that kind."""
+
+
+def save_network(module: nn.Module, path: Path, *, dtype: torch.dtype | None = None) -> None:
+    """Write a network whole or not at all. `module.config` is its frozen config dataclass.
+
+    dtype: what floating-point tensors are stored as (loading gives float32 again), None: as they are. The hash in
+    model.json is written by `write_manifest`. Raises WeightsUnwritable.
+    """
+    from safetensors.torch import save_file
+
+    path = Path(path)
+    tensors = {
+        key: tensor.detach().to("cpu", dtype if dtype and tensor.is_floating_point() else tensor.dtype).contiguous()
+        for key, tensor in module.state_dict().items()
+    }
+    metadata = {"kind": _kind_of(module), "config": json.dumps(asdict(module.config))}  # type: ignore[call-overload]
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata)
+
+
+def load_network(path: Path) -> nn.Module:
+    """The network in a file: float32, on the CPU, in eval mode, without gradients.
+
+    Its tensors are views of the file, which is mapped into memory: they are read when they are used. Raises
+    WeightsMissing if there is no such file, WeightsDamaged if it is truncated, foreign, or does not hold exactly the
+    tensors of its network.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = Path(path)
+    header = read_header(path)
+    module, blank = blank_network(header)
+    try:
+        found = load_file(path)
+    except (SafetensorError, OSError) as problem:
+        raise _damaged(path, f"cannot be read: {problem}") from problem
+    wrong = differences(blank, {key: tuple(tensor.shape) for key, tensor in found.items()})
+    if wrong:
+        raise _damaged(path, f"does not hold the network that its header describes ({wrong})")
+    fill_network(module, found)
+    return module
+
+
+def blank_network(header: Header) -> tuple[nn.Module, dict[str, tuple[int, ...]]]:
+    """A network without memory for its tensors, and the shape of each tensor it needs. See `fill_network`."""
+    import torch
+
+    from restore_cli.networks import NETWORKS
+
+    with torch.device("meta"):
+        module = NETWORKS[header.kind][1](header.config)
+    return module, {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}
+
+
+def fill_network(module: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+    """Give a blank network its tensors, which must be exactly those it needs, and make it ready for inference."""
+    blank = module.state_dict()
+    module.load_state_dict({key: value.to(blank[key].dtype) for key, value in tensors.items()}, assign=True)
+    constants = [name for name, buffer in module.named_buffers() if buffer.is_meta]
+    if constants:
+        # Constants that no file holds (the detector's blur kernel) exist only in a network that was really built.
+        built = dict(type(module)(module.config).named_buffers())
+        for name in constants:
+            owner, _, attribute = name.rpartition(".")
+            module.get_submodule(owner).register_buffer(attribute, built[name], persistent=False)
+    module.eval().requires_grad_(False)
+
+
+def read_header(path: Path) -> Header:
+    """Kind and config of the network in a file, without its tensors. Raises WeightsMissing, WeightsDamaged."""
+    from safetensors import SafetensorError, safe_open
+
+    from restore_cli.networks import NETWORKS
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except FileNotFoundError as problem:
+        raise WeightsMissing(f"{path} is not there", hint=repair_hint(path), path=path) from problem
+    except (SafetensorError, OSError) as problem:
+        raise _damaged(path, f"is truncated or no safetensors file: {problem}") from problem
+    try:
+        config_class = NETWORKS[metadata["kind"]][0]
+        return Header(metadata["kind"], config_class(**json.loads(metadata["config"])))
+    except KeyError as problem:
+        raise _damaged(path, f"does not say which network it holds ({problem} in its header)") from problem
+    except (ValueError, TypeError) as problem:
+        raise _damaged(path, f"describes an impossible network: {problem}") from problem
+
+
+def repair_hint(path: Path) -> str:
+    """The command that brings back a damaged or missing file of a model folder."""
+    folder = path.parent
+    if folder.parent == models_folder():
+        return f"run `oldphoto weights download {folder.name}`, or `oldphoto weights import PATH` if you have the files"
+    if folder.parent == bundled_folder():
+        return "the bundled model is part of the package: run `pip install --force-reinstall oldphoto`"
+    return "name another folder with --model, or write this one again with `oldphoto train`"
+
+
+def _kind_of(module: nn.Module) -> str:
+    from restore_cli.networks import NETWORKS
+
+    for kind, (_, module_class) in NETWORKS.items():
+        if type(module) is module_class:
+            return kind
+    raise TypeError(f"{type(module).__name__} is none of the networks {', '.join(NETWORKS)}")
+
+
+def _damaged(path: Path, reason: str) -> WeightsDamaged:
+    return WeightsDamaged(f"{path} {reason}", hint=repair_hint(path), path=path)
