@@ -1,0 +1,125 @@
+"""Finding photos: which files the given paths mean, in an order that is the same everywhere."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from restore_cli.errors import UsageProblem
+from restore_cli.imaging import format_of_suffix
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """One photo to be: a file given by name, or a file below a given folder."""
+
+    path: Path | None
+    """None is stdin."""
+    below: Path
+    """Where the output goes below OUTPUT: the path below the given folder, or the bare name."""
+
+    @property
+    def shown(self) -> str:
+        """The input as results call it."""
+        return "-" if self.path is None else str(self.path)
+
+
+def find_photos(inputs: Sequence[Path | None], *, recursive: bool, output: Path | None = None) -> list[Found]:
+    """All photos that the inputs mean; None among the inputs is stdin.
+
+    A file given by name counts whatever its suffix. In a folder, regular files with an image suffix count (and with
+    `recursive` those of its subfolders, symbolic links followed); names that begin with a dot do not, which leaves out
+    our temporary files and the resource files that macOS puts on foreign disks.
+
+    Raises UsageProblem if an input does not exist, or if `output` lies inside an input folder.
+    """
+    found: list[Found] = []
+    for given in inputs:
+        if given is None:
+            found.append(Found(path=None, below=Path("stdin")))
+        elif given.is_dir():
+            _refuse_output_inside(given, output)
+            found += _in_folder(given, recursive=recursive, output=output)
+        elif os.path.lexists(given):
+            found.append(Found(path=given, below=Path(given.name)))
+        else:
+            raise UsageProblem(
+                f"{given} does not exist",
+                hint="Give photos or folders first and the destination last.",
+                path=given,
+            )
+    return found
+
+
+def natural_key(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
+    """Sort key under which IMG_2 comes before IMG_10; the name itself decides between 7 and 007."""
+    parts = re.split(r"(\d+)", name.casefold())
+    # int() accepts digits of every script, and re's \d finds them all; ASCII or not, they compare as numbers.
+    return tuple((0, int(part)) if index % 2 else (1, part) for index, part in enumerate(parts)), name
+
+
+def _in_folder(folder: Path, *, recursive: bool, output: Path | None) -> list[Found]:
+    return [
+        Found(path=path, below=path.relative_to(folder))
+        for path in _walk(folder, recursive=recursive, output=output, above=frozenset({_identity(folder)}))
+    ]
+
+
+def _walk(folder: Path, *, recursive: bool, output: Path | None, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
+    """`above` holds the folders on the way down: a symbolic link back to one of them is a loop and not followed."""
+    try:
+        names = sorted((entry.name for entry in os.scandir(folder)), key=natural_key)
+    except OSError:
+        yield folder  # ends as a failed row: what it holds cannot be known, and the others go on
+        return
+    subfolders: list[Path] = []
+    for name in names:
+        path = folder / name
+        if name.startswith("."):
+            continue
+        if _is_folder(path):
+            subfolders.append(path)
+        elif format_of_suffix(path.suffix) is not None and _is_file_or_broken_link(path):
+            yield path
+    for path in subfolders if recursive else ():
+        identity = _identity(path)
+        if identity in above:
+            continue
+        _refuse_output_inside(path, output)
+        yield from _walk(path, recursive=True, output=output, above=above | {identity})
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a symbolic link to itself, or a folder we may not look into
+        return False
+
+
+def _is_file_or_broken_link(path: Path) -> bool:
+    """A broken link with a photo's name is kept, so that it ends as a failed row; pipes and sockets would block."""
+    try:
+        return path.is_file() or (path.is_symlink() and not path.exists())
+    except OSError:
+        return path.is_symlink()
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def _refuse_output_inside(folder: Path, output: Path | None) -> None:
+    """Results inside an input folder would be inputs of the next run."""
+    if output is None:
+        return
+    inner, outer = output.resolve(), folder.resolve()
+    if inner == outer or outer in inner.parents:
+        raise UsageProblem(
+            f"the destination {output} lies inside the input folder {folder}",
+            hint="Choose a destination outside: photos there would be taken for input by the next run.",
+            path=output,
+        )

@@ -1,0 +1,82 @@
+"""From processed pixels to the bytes of each output file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+import restore_cli
+from restore_cli.batch.plan import Job
+from restore_cli.batch.processor import Model, Processed
+from restore_cli.imaging import Photo, Provenance, replace_pixels, write, write_grey
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodeOptions:
+    """How results are written."""
+
+    quality: int = 95
+    """Of JPEG and WebP, 1 to 100."""
+    strip_metadata: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """File contents; None where the job does not ask for one."""
+
+    result: bytes
+    mask: bytes | None = None
+    overlay: bytes | None = None
+
+
+Encode = Callable[[Job, bytes, Photo, Processed, Model, EncodeOptions], Encoded]
+
+
+def encode_photo(
+    job: Job, original: bytes, photo: Photo, processed: Processed, model: Model, options: EncodeOptions
+) -> Encoded:
+    """A restored photo in its format, and its mask.
+
+    An unchanged photo is its original file, byte for byte, wherever format and metadata are to stay as they are:
+    encoding a JPEG again would change pixels in which nothing was wrong.
+    """
+    mask = _grey_png(processed.mask.astype(np.uint8) * 255) if job.mask_target else None
+    same_format = job.format in ("same", photo.carried.format)
+    if processed.unchanged and same_format and not options.strip_metadata:
+        return Encoded(result=original, mask=mask)
+    stream = io.BytesIO()
+    write(
+        replace_pixels(photo, processed.pixels),
+        stream,
+        format=job.format,
+        quality=options.quality,
+        strip_metadata=options.strip_metadata,
+        provenance=None if processed.unchanged else _provenance(model),
+    )
+    return Encoded(result=stream.getvalue(), mask=mask)
+
+
+def encode_mask(
+    job: Job, original: bytes, photo: Photo, processed: Processed, model: Model, options: EncodeOptions
+) -> Encoded:
+    """A detector's grey PNG, and the photo with its damage in red. `original` and `model` leave no trace in them."""
+    assert processed.grey is not None
+    overlay = None
+    if job.overlay_target:
+        stream = io.BytesIO()
+        write(replace_pixels(photo, processed.pixels), stream, format="png", strip_metadata=options.strip_metadata)
+        overlay = stream.getvalue()
+    return Encoded(result=_grey_png(processed.grey), overlay=overlay)
+
+
+def _grey_png(grey: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
+    stream = io.BytesIO()
+    write_grey(grey, stream)
+    return stream.getvalue()
+
+
+def _provenance(model: Model) -> Provenance:
+    return Provenance(tool_version=restore_cli.__version__, model_name=model.name, model_sha256=model.sha256)

@@ -1,0 +1,1 @@
+"""The page that shows a run: before and after of every photo, in one file."""

@@ -1,0 +1,249 @@
+"""One photo of a run, in the three steps that an engine may run in different threads: prepare, compute, deliver.
+
+Every step ends in what the next one needs or, if the photo is already accounted for, in its PhotoResult.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from restore_cli.batch import files
+from restore_cli.batch.encode import Encode, Encoded, EncodeOptions, encode_photo
+from restore_cli.batch.journal import Entry, fingerprint
+from restore_cli.batch.ledger import Existing, Ledger
+from restore_cli.batch.plan import Job
+from restore_cli.batch.processor import Processed, Processor
+from restore_cli.batch.report.thumbnails import take_pictures
+from restore_cli.batch.result import PhotoResult, Pictures
+from restore_cli.batch.sidecar import sidecar
+from restore_cli.batch.source import read_source
+from restore_cli.errors import OldPhotoError
+from restore_cli.imaging import Photo, read, read_mask
+from restore_cli.imaging.photo import Pixels
+
+logger = logging.getLogger(__name__)
+current_photo: ContextVar[str] = ContextVar("current_photo", default="")
+"""Which photo this thread is busy with: log records are told apart by it."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What every worker of a run does: picklable, so that it can travel to other machines."""
+
+    processor: Processor
+    encode: Encode = encode_photo
+    root: Path | None = None
+    """The output folder, which holds the journal; None for a run to stdout."""
+    existing: Existing = "skip"
+    options: EncodeOptions = field(default_factory=EncodeOptions)
+    thumbnail_px: int | None = None
+    """Long side of the report's pictures; None takes none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A photo ready for the device."""
+
+    job: Job
+    original: bytes
+    photo: Photo
+    mask: NDArray[np.bool_] | None
+    input_sha256: str
+    seconds: float
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory it occupies."""
+        return self.photo.pixels.nbytes + len(self.original)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Computed:
+    """A photo ready to be written."""
+
+    prepared: Prepared
+    processed: Processed
+    seconds: float
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory it occupies."""
+        return self.prepared.held_bytes + self.processed.pixels.nbytes + self.processed.mask.nbytes
+
+
+class Worker:
+    """Does the photos of one order. `prepare` and `deliver` may run in any thread, `compute` in one at a time."""
+
+    def __init__(self, order: Order, *, stdin: BinaryIO | None = None, stdout: BinaryIO | None = None) -> None:
+        self._order = order
+        self._stdin, self._stdout = stdin, stdout
+        self._model = order.processor.model()
+        self._loaded = False
+        self._ledger = Ledger(order.root, order.existing) if order.root is not None else None
+
+    def prepare(self, job: Job) -> Prepared | PhotoResult:
+        """Decide whether there is anything to do, and read the photo."""
+        return self._at_the_edge(job, 0.0, lambda started: self._prepare(job, started))
+
+    def compute(self, prepared: Prepared) -> Computed | PhotoResult:
+        """Run the processor. An error that is not about this photo alone (weights, device) is raised."""
+        if not self._loaded:
+            self._order.processor.load()
+            self._loaded = True
+
+        def act(started: float) -> Computed:
+            processed = self._order.processor.process(prepared.photo, prepared.mask)
+            spent = time.perf_counter() - started
+            return Computed(prepared=prepared, processed=processed, seconds=prepared.seconds + spent)
+
+        return self._at_the_edge(prepared.job, prepared.seconds, act)
+
+    def deliver(self, computed: Computed) -> PhotoResult:
+        """Write everything the job asks for, whole, and note it in the journal."""
+        job = computed.prepared.job
+        return self._at_the_edge(job, computed.seconds, lambda started: self._deliver(computed, started))
+
+    def _at_the_edge(self, job: Job, before: float, act: Callable[[float], T]) -> T | PhotoResult:
+        """The edge of a photo: whatever goes wrong with it is one failed row, and the others go on."""
+        token = current_photo.set(job.shown)
+        started = time.perf_counter()
+        try:
+            return act(started)
+        except OldPhotoError as error:
+            if error.exit_code != OldPhotoError.exit_code:
+                raise
+            message = f"{error.message.rstrip('.')}. {error.hint}".rstrip() if error.hint else error.message
+        except Exception as error:
+            logger.debug("unexpected error", exc_info=True)
+            message = f"unexpected {type(error).__name__}: {error} (this is a bug; --debug shows where)"
+        finally:
+            current_photo.reset(token)
+        seconds = before + time.perf_counter() - started
+        return PhotoResult(input=job.shown, output=None, status="failed", seconds=seconds, error=message)
+
+    def _prepare(self, job: Job, started: float) -> Prepared | PhotoResult:
+        for target in job.targets:
+            files.check_writable(target)
+        if self._ledger is not None:
+            self._ledger.refuse_existing(job)
+        original = read_source(job.source, self._stdin)
+        mask_bytes = read_source(job.given_mask, None) if job.given_mask else b""
+        input_sha256 = _sha256(original) + (_sha256(mask_bytes) if job.given_mask else "")
+        if self._ledger is not None:
+            settings_sha256 = self._settings_sha256(job)
+            entry = self._ledger.done(job, input_sha256=input_sha256, settings_sha256=settings_sha256)
+            if entry is not None:
+                return self._skipped(job, entry, original, started)
+        photo = _decode(original, job)
+        mask = read_mask(job.given_mask, photo.pixels.shape[:2]) if job.given_mask else None
+        spent = time.perf_counter() - started
+        return Prepared(job=job, original=original, photo=photo, mask=mask, input_sha256=input_sha256, seconds=spent)
+
+    def _skipped(self, job: Job, entry: Entry, original: bytes, started: float) -> PhotoResult:
+        pictures = None
+        if self._order.thumbnail_px is not None and job.target is not None:
+            pictures = self._pictures(_decode(original, job).pixels, read(job.target).pixels, None)
+        return PhotoResult(
+            input=job.shown,
+            output=job.shown_target,
+            status="skipped",
+            seconds=time.perf_counter() - started,
+            size=entry.size,
+            damaged_fraction=entry.damaged_fraction,
+            faces=entry.faces,
+            pictures=pictures,
+        )
+
+    def _deliver(self, computed: Computed, started: float) -> PhotoResult:
+        prepared, processed = computed.prepared, computed.processed
+        job, photo = prepared.job, prepared.photo
+        encoded = self._order.encode(job, prepared.original, photo, processed, self._model, self._order.options)
+        pictures = self._pictures(photo.pixels, processed.pixels, processed.mask)
+        height, width = photo.pixels.shape[:2]
+        result = PhotoResult(
+            input=job.shown,
+            output=job.shown_target,
+            status="unchanged" if processed.unchanged else "done",
+            seconds=computed.seconds + time.perf_counter() - started,
+            size=(width, height),
+            damaged_fraction=processed.damaged_fraction,
+            faces=len(processed.faces),
+            notes=(*photo.carried.notes, *processed.notes),
+            pictures=pictures,
+        )
+        if job.target is None:
+            assert self._stdout is not None
+            self._stdout.write(encoded.result)
+            self._stdout.flush()
+        else:
+            assert self._ledger is not None
+            self._ledger.enter(
+                job,
+                self._contents(computed, encoded, result),
+                result,
+                input_sha256=prepared.input_sha256,
+                settings_sha256=self._settings_sha256(job),
+            )
+        return replace(result, seconds=computed.seconds + time.perf_counter() - started)
+
+    def _contents(self, computed: Computed, encoded: Encoded, result: PhotoResult) -> dict[Path, bytes]:
+        """Every file to write with its content, the result last: once it is there, all is."""
+        job = computed.prepared.job
+        assert job.target is not None
+        assert result.size is not None
+        contents = {job.mask_target: encoded.mask, job.overlay_target: encoded.overlay}
+        if job.sidecar_target is not None:
+            contents[job.sidecar_target] = sidecar(
+                job,
+                computed.processed,
+                original=computed.prepared.original,
+                result=encoded.result,
+                model=self._model,
+                settings=self._settings(job),
+                size=result.size,
+            )
+        contents[job.target] = encoded.result
+        return {path: content for path, content in contents.items() if path is not None and content is not None}
+
+    def _settings(self, job: Job) -> dict[str, object]:
+        """Everything that shapes the job's files beside the photo, the mask and the model."""
+        options = self._order.options
+        return {
+            **self._order.processor.settings(),
+            "format": job.format,
+            "quality": options.quality,
+            "strip_metadata": options.strip_metadata,
+        }
+
+    def _settings_sha256(self, job: Job) -> str:
+        return fingerprint([self._settings(job), self._model.sha256])
+
+    def _pictures(self, before: Pixels, after: Pixels, mask: NDArray[np.bool_] | None) -> Pictures | None:
+        px = self._order.thumbnail_px
+        return None if px is None else take_pictures(before, after, mask, long_side_px=px)
+
+
+def _decode(original: bytes, job: Job) -> Photo:
+    """Decode, and say the file's name where something is wrong: the decoder saw only bytes."""
+    try:
+        return read(original)
+    except OldPhotoError as error:
+        error.path = error.path or job.source
+        error.message = error.message.replace("the photo on stdin", job.shown)
+        raise
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
