@@ -1,4 +1,4 @@
-"""The published degradation of clean photos: four steps in random order (Wan et al., CVPR 2020, and their released code).
+"""The published degradation of clean photos (Wan et al., CVPR 2020): four steps in random order.
 
 Pictures are uint8 (H, W, 3) RGB.
 """
@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from restore_cli.training.noise import gaussian
 from restore_cli.training.recipes import Recipe
 
 Picture = NDArray[np.uint8]
@@ -33,10 +34,10 @@ def add_noise(picture: Picture, rng: np.random.Generator, recipe: Recipe) -> Pic
     kind = rng.integers(3)
     if kind == 2:
         return _salt_and_pepper(picture, rng, recipe)
-    noise = rng.standard_normal(picture.shape, dtype=np.float32)
-    noise *= 255 * rng.uniform(*recipe.noise_std)
+    noise = gaussian(rng, picture.shape)
+    noise *= np.float32(255 * rng.uniform(*recipe.noise_std))
     if kind == 1:
-        noise *= picture.astype(np.float32) * np.float32(1 / 255)
+        noise *= picture * np.float32(1 / 255)
     return np.asarray(cv2.add(picture, noise, dtype=cv2.CV_8U), np.uint8)
 
 
@@ -48,7 +49,7 @@ def _salt_and_pepper(picture: Picture, rng: np.random.Generator, recipe: Recipe)
     salted = rng.random(count) < rng.uniform(*recipe.salt_share)
     noisy = picture.copy()
     noisy.reshape(-1, 3)[positions] = np.where(salted, 255, 0).astype(np.uint8)[:, None]
-    return noisy
+    return np.asarray(noisy, np.uint8)
 
 
 def _resize_and_back(picture: Picture, rng: np.random.Generator, recipe: Recipe) -> Picture:
@@ -69,4 +70,6 @@ def _jpeg(picture: Picture, rng: np.random.Generator, recipe: Recipe) -> Picture
 def through_jpeg(picture: Picture, quality: int) -> Picture:
     """Encode as JPEG with 4:2:0 colour and decode again."""
     _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), np.uint8)
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert decoded is not None
+    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)

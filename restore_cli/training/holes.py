@@ -1,4 +1,4 @@
-"""Irregular holes for the published recipe: strokes, blobs and outlines of real damage until a share of the picture is gone."""
+"""Irregular holes of the published recipe: strokes, blobs and real outlines until a share of the picture is gone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from restore_cli.training import strokes
 from restore_cli.training.outlines import DamageOutlines
 from restore_cli.training.pasting import paste_outline
+from restore_cli.training.prints import log_uniform
 from restore_cli.training.recipes import Recipe
 
 MOST_SHAPES = 60
@@ -23,7 +24,7 @@ def irregular_holes(
 ) -> NDArray[np.bool_]:
     """(H, W) mask, 1 where the picture is gone; it covers about a share drawn from `recipe.hole_coverage`."""
     canvas = np.zeros(size, np.uint8)
-    wanted = np.exp(rng.uniform(*np.log(recipe.hole_coverage))) * canvas.size
+    wanted = canvas.size * log_uniform(rng, *recipe.hole_coverage)
     use_outlines = outlines is not None and rng.random() < recipe.outline_chance
     for _ in range(MOST_SHAPES):
         _add_hole(canvas, rng, scale, outlines if use_outlines else None)
@@ -41,11 +42,13 @@ def _add_hole(canvas: strokes.Canvas, rng: np.random.Generator, scale: float, ou
     if kind < 0.35:
         strokes.draw_line(canvas, strokes.scratch(rng, size, scale), scale * rng.uniform(1, 4))
     elif kind < 0.6:
+        thickest = scale * rng.uniform(1, 4)
         for path, thickness in strokes.crack(rng, size, scale):
-            strokes.draw_line(canvas, path, scale * thickness * rng.uniform(1, 4))
+            strokes.draw_line(canvas, path, thickness * thickest)
     elif kind < 0.75:
         strokes.draw_line(canvas, strokes.hair(rng, size, scale), scale * rng.uniform(1, 6))
     else:
-        centre = rng.uniform((0, 0), (width, height))
-        radius = scale * np.exp(rng.uniform(np.log(1.5), np.log(14)))
-        strokes.fill(canvas, strokes.blob(rng, centre, radius, rng.uniform(0, 0.6)))
+        count = int(rng.integers(1, 6))
+        radii = scale * np.exp(rng.uniform(np.log(1), np.log(14), count))
+        for outline in strokes.blobs(rng, rng.uniform((0, 0), (width, height), (count, 2)), radii, rng.uniform(0, 0.6)):
+            strokes.fill(canvas, outline)

@@ -37,7 +37,7 @@ class _Packed:
     def region(self, top: int, left: int, height: int, width: int) -> Outline:
         first, last = left // 8, (left + width + 7) // 8
         unpacked = np.unpackbits(self.bits[top : top + height, first:last], axis=1)
-        return np.ascontiguousarray(unpacked[:, left - 8 * first :][:, :width]) * np.uint8(255)
+        return np.asarray(unpacked[:, left - 8 * first :][:, :width] * np.uint8(255), np.uint8)
 
 
 @dataclass

@@ -26,7 +26,7 @@ def paste_outline(canvas: Canvas, rng: np.random.Generator, outlines: DamageOutl
         shaped = cv2.convertScaleAbs(shaped, alpha=min(2.5, 1 / factor))
     top = int(rng.integers(-shaped.shape[0] // 2, height - shaped.shape[0] // 2))
     left = int(rng.integers(-shaped.shape[1] // 2, width - shaped.shape[1] // 2))
-    _paste_brighter(canvas, shaped, top, left)
+    _paste_brighter(canvas, np.asarray(shaped, np.uint8), top, left)
 
 
 def _turned(outline: Canvas, rng: np.random.Generator) -> Canvas:

@@ -20,7 +20,7 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All settings of `synthesis.age`. The defaults are the published ones and, for what was not published, tuned by eye."""
+    """All settings of `synthesis.age`: the published values and, for what was not published, values tuned by eye."""
 
     name: str = "mixed"
     published_share: float = 0.5  # chance that a picture is aged the published way; the others the realistic way
@@ -38,26 +38,28 @@ class Recipe:
 
     # Realistic: the print itself.
     sound_chance: float = 0.10  # pictures that are left nearly as they are, so that a model learns to do no harm
-    severity: Range = (0.2, 1.0)  # of what befalls the whole print; 1 is heavy
+    severity: Range = (0.05, 1.0)  # of what befalls the whole print; 1 is heavy
     grey_chance: float = 0.35  # a print without colour; the target is grey too
     toned_share: float = 0.6  # of the grey prints: sepia, brown or cold tone
     border_chance: float = 0.06  # a paper margin, in the target too
     fade_chance: float = 0.9
     black_lift: Range = (0.0, 0.42)  # darkest value at severity 1, of white = 1
     white_drop: Range = (0.0, 0.42)  # how far white falls at severity 1
-    gamma: Range = (0.5, 2.0)  # log-uniform
+    gamma: Range = (0.55, 1.8)  # log-uniform
     cast_chance: float = 0.75
-    cast_strength: Range = (0.05, 0.45)  # of yellow or brown at severity 1
+    cast_strength: Range = (0.15, 1.0)  # share of the full tint at severity 1
     uneven_chance: float = 0.5
     uneven_strength: Range = (0.05, 0.40)  # relative change of brightness across the picture
     blur_chance: float = 0.6
     soft_sigma_px: Range = (0.4, 2.2)
     grain_chance: float = 0.8
-    grain_std: Range = (2 / 255, 26 / 255)
+    grain_std: Range = (2 / 255, 34 / 255)
+    dye_share: float = 0.3  # of the colour prints: the grain is coloured
     grain_size_px: Range = (0.4, 1.4)  # sigma of the grain's correlation
     halftone_chance: float = 0.03
+    paper_chance: float = 0.06  # silk or honeycomb paper
     sensor_noise_chance: float = 0.5
-    sensor_noise_std: Range = (1 / 255, 18 / 255)
+    sensor_noise_std: Range = (1 / 255, 26 / 255)
     rescan_chance: float = 0.4  # scanned at a lower resolution and enlarged
     rescan_share: Range = (0.45, 0.95)
     jpeg_chance: float = 0.6
@@ -72,20 +74,21 @@ class Recipe:
     crack_rate: Range = (0.15, 0.8)
     fold_chance: float = 0.25
     dust_chance: float = 0.5
-    dust_rate: Range = (2.0, 30.0)
+    dust_rate: Range = (1.0, 25.0)
     hair_chance: float = 0.3
     hair_rate: Range = (0.2, 1.5)
     stain_chance: float = 0.25
     loss_chance: float = 0.25  # emulsion gone in patches
     loss_rate: Range = (0.2, 1.2)
     torn_chance: float = 0.12
-    opacity: Range = (0.35, 1.0)  # of damage at its core
+    opacity: Range = (0.4, 1.0)  # of damage at its core
     light_share: float = 0.65  # of scratches, cracks, dust and hairs: paper shows through; the others are dark
-    visible_step: float = 7.0  # grey levels of 255 from which a change counts as damage in the mask
+    visible_step: float = 9.0  # grey levels of 255 from which a change counts as damage in the mask
 
 
 PUBLISHED = Recipe(name="published", published_share=1.0)
-REALISTIC = Recipe(name="realistic", published_share=0.0)
+# What `oldphoto degrade` measures with: every picture is aged, none lightly.
+REALISTIC = Recipe(name="realistic", published_share=0.0, sound_chance=0.0, severity=(0.5, 1.0))
 MIXED = Recipe(name="mixed", published_share=0.4)
 RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (PUBLISHED, REALISTIC, MIXED)}
 

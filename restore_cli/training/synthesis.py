@@ -30,7 +30,7 @@ class Aged:
     image: Picture
     """(H, W, 3) RGB."""
     target: Picture
-    """(H, W, 3): the clean photo; made grey where the old print has no colour, with the paper margin where it has one."""
+    """(H, W, 3): the clean photo; grey where the old print has no colour, with a paper margin where that has one."""
     mask: NDArray[np.bool_]
     """(H, W), 1 where local damage visibly changed the picture; fading, grain and noise do not count."""
 
@@ -73,13 +73,13 @@ def _age_as_print(
     target = clean
     if rng.random() < recipe.border_chance:
         target = _with_border(target, rng, scale)
-    grey = rng.random() < recipe.grey_chance
-    if grey:
+    if rng.random() < recipe.grey_chance:
         target = fading.to_grey(target)
-    image = _expose(target, rng, recipe, severity, optics)
+    grey = fading.is_grey(target)
+    image = _expose(target, rng, recipe, severity, optics, grey=grey)
     if grey and rng.random() < recipe.toned_share:
         image = fading.tone_grey(image, rng)
-    image = _fade(image, rng, recipe, severity)
+    image = _fade(image, rng, recipe, severity, grey=grey)
     mask: NDArray[np.bool_] = np.zeros(clean.shape[:2], bool)
     if rng.random() < recipe.damage_chance:
         image, mask = damage(image, rng, recipe, scale, outlines)
@@ -91,41 +91,46 @@ def _age_hardly(clean: Picture, rng: np.random.Generator, recipe: Recipe, optics
     target = fading.to_grey(clean) if rng.random() < recipe.grey_chance else clean
     image = target
     if rng.random() < 0.4:
-        image = texture.add_grain(image, rng, recipe, 0.1, optics)
+        image = texture.add_grain(image, rng, recipe, 0.1, optics, grey=fading.is_grey(image))
     if rng.random() < 0.5:
         image = through_jpeg(image, int(rng.integers(80, 99)))
     return Aged(image=image, target=target, mask=np.zeros(clean.shape[:2], bool))
 
 
 def _with_border(clean: Picture, rng: np.random.Generator, scale: float) -> Picture:
-    """A light paper margin on one to four sides; a restored print keeps it."""
-    bordered = clean.copy()
-    value = rng.uniform(225, 252) * np.array((1.0, 0.99, 0.96))
-    margins = np.rint(scale * rng.uniform(3, 18) * (rng.random(4) < 0.8)).astype(int)
+    """A paper margin or the black edge of a film frame, on up to four sides; a restored print keeps it."""
+    bordered: Picture = clean.copy()
+    brightness = rng.uniform(225, 252) if rng.random() < 0.7 else rng.uniform(2, 25)
+    value = np.rint(brightness * np.array((1.0, 0.99, 0.96)))
     height, width = clean.shape[:2]
-    top, bottom, left, right = np.minimum(margins, min(height, width) // 4)
+    margins = np.minimum(scale * rng.uniform(3, 18, 4), min(height, width) / 4) * (rng.random(4) < 0.8)
+    top, bottom, left, right = np.rint(margins).astype(int)
     bordered[:top], bordered[height - bottom :] = value, value
     bordered[:, :left], bordered[:, width - right :] = value, value
     return bordered
 
 
-def _expose(target: Picture, rng: np.random.Generator, recipe: Recipe, severity: float, optics: float) -> Picture:
+def _expose(
+    target: Picture, rng: np.random.Generator, recipe: Recipe, severity: float, optics: float, *, grey: bool
+) -> Picture:
     """What lens, film and printing press make of the scene."""
     image = target
     if rng.random() < recipe.blur_chance:
         image = texture.soften(image, rng, recipe, severity, optics)
     if rng.random() < recipe.halftone_chance:
         image = texture.halftone(image, rng, optics)
+    if rng.random() < recipe.paper_chance:
+        image = texture.press_paper(image, rng, severity, optics)
     if rng.random() < recipe.grain_chance:
-        image = texture.add_grain(image, rng, recipe, severity, optics)
+        image = texture.add_grain(image, rng, recipe, severity, optics, grey=grey)
     return image
 
 
-def _fade(image: Picture, rng: np.random.Generator, recipe: Recipe, severity: float) -> Picture:
+def _fade(image: Picture, rng: np.random.Generator, recipe: Recipe, severity: float, *, grey: bool) -> Picture:
     if rng.random() < recipe.fade_chance:
-        image = fading.fade(image, rng, recipe, severity)
+        image = fading.fade(image, rng, recipe, severity, grey=grey)
     if rng.random() < recipe.cast_chance:
-        image = fading.cast(image, rng, recipe, severity)
+        image = fading.cast(image, rng, recipe, severity, grey=grey)
     if rng.random() < recipe.uneven_chance:
         image = fading.fade_unevenly(image, rng, recipe, severity)
     return image
@@ -138,7 +143,4 @@ def _scan(image: Picture, rng: np.random.Generator, recipe: Recipe, severity: fl
         image = texture.add_sensor_noise(image, rng, recipe, severity)
     if rng.random() < recipe.jpeg_chance:
         image = through_jpeg(image, round(rng.uniform(*recipe.jpeg_quality)))
-    return np.asarray(image, np.uint8)
-
-
-__all__ = ["Aged", "DamageOutlines", "age", "damage_scale"]
+    return image

@@ -1,0 +1,130 @@
+"""Settings of a training run, read from TOML and kept as frozen dataclasses.
+
+A file has the tables [loop], [data] and [stage]; what it leaves out keeps the value of the stage's default file. The
+shipped files are in `configs/`: `small_*.toml` made the bundled model, `published_*.toml` follow the paper.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from restore_cli.errors import UsageProblem
+
+T = TypeVar("T")
+CONFIGS = Path(__file__).parent / "configs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """How the optimisers run, the same for each stage."""
+
+    steps: int = 2000
+    """Optimiser steps in all."""
+    batch_size: int = 8
+    """Samples an optimiser step, over all processes and accumulated micro-batches."""
+    accumulate: int = 1
+    """Micro-batches an optimiser step."""
+    lr: float = 2e-4
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.0
+    warmup_steps: int = 0
+    """Steps over which the learning rate rises from zero."""
+    decay_share: float = 0.5
+    """Last share of the steps, over which the learning rate falls linearly to zero."""
+    clip_norm: float = 0.0
+    """Largest gradient norm of a player; 0: not clipped."""
+    ema: float = 0.0
+    """Decay of the averaged weights that are validated and exported; 0: the last weights are."""
+    seed: int = 0
+    log_every: int = 20
+    """Steps between lines of the log."""
+    validate_every: int = 500
+    """Steps between validations; each also exports the model."""
+    checkpoint_minutes: float = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """What a sample is."""
+
+    crop: int = 256
+    """Side of the square that training sees, in pixels, a multiple of 32."""
+    context: int = 32
+    """Pixels around the crop that are aged with it and cut off, so that damage enters from outside."""
+    scale: tuple[float, float] = (1.0, 1.0)
+    """Range of the random scale at which the crop is cut, 1 = as photographed."""
+    recipe: dict[str, Any] = field(default_factory=lambda: {"name": "published"})
+    """Name of a recipe and what differs from it."""
+    grey_share: float = 0.1
+    """Probability that a sample is made grey."""
+    validation_photos: int = 16
+    """Photos kept apart for validation, chosen by their names' hash."""
+    validation_crop: int = 256
+    cache_mb: int = 1500
+    """Memory for decoded photos in each worker process."""
+
+
+def from_table(kind: type[T], table: dict[str, Any], where: str) -> T:
+    """Build a frozen config dataclass from a TOML table. Raises UsageProblem naming the key that does not belong."""
+    hints = typing.get_type_hints(kind)
+    unknown = set(table) - set(hints)
+    if unknown:
+        known = ", ".join(sorted(hints))
+        raise UsageProblem(f"{where}: no setting is called {sorted(unknown)[0]!r}", hint=f"settings here: {known}")
+    values = {key: _convert(hints[key], value, f"{where}.{key}") for key, value in table.items()}
+    try:
+        return kind(**values)
+    except (TypeError, ValueError) as error:
+        raise UsageProblem(f"{where}: {error}") from error
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        return from_table(typing.cast(type, hint), value, where)
+    origin, options = typing.get_origin(hint), typing.get_args(hint)
+    if origin is tuple and isinstance(value, list):
+        return tuple(_convert(option, item, where) for option, item in zip(options, value, strict=True))
+    if origin in (types.UnionType, typing.Union):
+        fitting = [option for option in options if _fits(option, value)]
+    elif origin is typing.Literal:
+        fitting = [hint] if value in options else []
+    else:
+        fitting = [hint] if _fits(origin or hint, value) else []
+    if not fitting:
+        raise UsageProblem(f"{where}: {value!r} does not fit {hint}", hint="see the shipped files in training/configs")
+    return float(value) if hint is float else value
+
+
+def _fits(kind: Any, value: Any) -> bool:
+    if kind is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A config file's tables. Raises UsageProblem if it cannot be read or is not TOML."""
+    try:
+        import tomllib
+    except ModuleNotFoundError:  # Python 3.10
+        import tomli as tomllib
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageProblem(
+            f"cannot read the configuration {path}: {error}", hint="check --config", path=path
+        ) from error
+
+
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`over` laid over `base`, table by table."""
+    result = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if both else value
+    return result

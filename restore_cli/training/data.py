@@ -1,0 +1,220 @@
+"""Samples for training: photos from a folder, cropped and aged on the fly.
+
+Sample number i is a function of the seed and i alone: neither the number of workers nor that of processes changes it,
+and a resumed run goes on with the very sample it would have seen. Photos are decoded once per worker and kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from restore_cli import imaging
+from restore_cli.errors import PhotoUnreadable, TrainingStopped
+from restore_cli.training.config import DataConfig
+from restore_cli.training.outlines import DamageOutlines
+from restore_cli.training.recipes import Recipe, from_table
+from restore_cli.training.synthesis import age
+
+log = logging.getLogger(__name__)
+SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"}
+Pixels = NDArray[np.uint8]
+Sample = dict[str, Tensor]
+
+
+def to_tensor(pixels: Pixels) -> Tensor:
+    """(H, W, 3) uint8 to (3, H, W) float32 in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).float().div_(127.5).sub_(1)
+
+
+@dataclass(frozen=True)
+class PhotoFolder:
+    """The photos below a folder, split by name into those trained on and those kept for validation."""
+
+    training: tuple[Path, ...]
+    validation: tuple[Path, ...]
+
+    @classmethod
+    def find(cls, folder: Path, *, validation: int = 0) -> PhotoFolder:
+        """Raises TrainingStopped if there are no more photos than validation keeps apart."""
+        paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+        by_hash = sorted(paths, key=lambda p: hashlib.sha256(p.name.encode("utf-8", "surrogateescape")).digest())
+        kept = set(by_hash[:validation])
+        training = tuple(p for p in paths if p not in kept)
+        if not training:
+            raise TrainingStopped(
+                f"{folder} holds {len(paths)} photos, and {validation} are kept for validation",
+                hint="give a folder with more photos, or lower validation_photos in the [data] table",
+                path=folder,
+            )
+        return cls(training, tuple(by_hash[:validation]))
+
+
+class PhotoCache:
+    """Decoded photos, the least used ones dropped beyond a limit. An unreadable photo is logged and counted once."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self.held_bytes = 0
+        self.unreadable: set[Path] = set()
+        self._photos: OrderedDict[Path, Pixels] = OrderedDict()
+
+    def get(self, path: Path) -> Pixels | None:
+        """The photo as (H, W, 3) uint8, or None if it cannot be read."""
+        if path in self._photos:
+            self._photos.move_to_end(path)
+            return self._photos[path]
+        if path in self.unreadable:
+            return None
+        try:
+            pixels = _rgb8(imaging.read(path).pixels)
+        except PhotoUnreadable as error:
+            log.warning("left out of training: %s", error)
+            self.unreadable.add(path)
+            return None
+        self._photos[path] = pixels
+        self.held_bytes += pixels.nbytes
+        while self.held_bytes > self.limit_bytes and len(self._photos) > 1:
+            _, dropped = self._photos.popitem(last=False)
+            self.held_bytes -= dropped.nbytes
+        return pixels
+
+
+class AgedCrops(Dataset[Sample]):
+    """Clean crops with their aged version: {"clean", "aged": (3, S, S) in [-1, 1], "mask": (1, S, S), 1 = damaged}."""
+
+    def __init__(
+        self, paths: Sequence[Path], config: DataConfig, *, seed: int, damage: DamageOutlines | None = None
+    ) -> None:
+        self.paths = paths
+        self.config = config
+        self.seed = seed
+        self.damage = damage
+        self.recipe: Recipe = from_table(config.recipe)
+        self.cache = PhotoCache(config.cache_mb * 2**20)
+
+    def __getitem__(self, index: int) -> Sample:
+        rng = np.random.default_rng([self.seed, index])
+        margin = self.config.context
+        side = self.config.crop + 2 * margin
+        clean = random_crop(self._photo(index, rng), side, self.config.scale, rng)
+        if rng.random() < self.config.grey_share:
+            clean = make_grey(clean)
+        aged = age(clean, rng, self.recipe, self.damage)
+        inner = (slice(margin, margin + self.config.crop),) * 2
+        return {
+            "clean": to_tensor(aged.target[inner]),
+            "aged": to_tensor(aged.image[inner]),
+            "mask": torch.from_numpy(aged.mask[inner].astype(np.float32))[None],
+        }
+
+    def _photo(self, index: int, rng: np.random.Generator) -> Pixels:
+        return _photo_or_next(self.paths, self.cache, index, self.seed)
+
+
+class RealCrops(Dataset[Sample]):
+    """Crops of real old photos, {"old": (3, S, S) in [-1, 1]}: domain R of the paper, half of them made grey."""
+
+    def __init__(self, paths: Sequence[Path], config: DataConfig, *, seed: int) -> None:
+        self.paths = paths
+        self.config = config
+        self.seed = seed
+        self.cache = PhotoCache(config.cache_mb * 2**20)
+
+    def __getitem__(self, index: int) -> Sample:
+        rng = np.random.default_rng([self.seed, index, 1])
+        photo = _photo_or_next(self.paths, self.cache, index, self.seed)
+        crop = random_crop(photo, self.config.crop, self.config.scale, rng)
+        return {"old": to_tensor(make_grey(crop) if rng.random() < 0.5 else crop)}
+
+
+class Together(Dataset[Sample]):
+    """The same index of several data sets in one sample."""
+
+    def __init__(self, *parts: Dataset[Sample]) -> None:
+        self.parts = parts
+
+    def __getitem__(self, index: int) -> Sample:
+        return {key: value for part in self.parts for key, value in part[index].items()}
+
+
+class StepSampler(Sampler[list[int]]):
+    """Sample numbers of each micro-batch from a given one on; process `rank` of `world` takes its share of each."""
+
+    def __init__(self, *, micro_batch: int, first: int, count: int, rank: int = 0, world: int = 1) -> None:
+        if micro_batch % world:
+            raise TrainingStopped(f"{micro_batch} samples a micro-batch cannot be shared by {world} processes")
+        self.micro_batch, self.first, self.count, self.rank, self.world = micro_batch, first, count, rank, world
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for number in range(self.first, self.count):
+            start = number * self.micro_batch
+            yield list(range(start + self.rank, start + self.micro_batch, self.world))
+
+    def __len__(self) -> int:
+        return self.count - self.first
+
+
+def validation_samples(
+    paths: Sequence[Path], config: DataConfig, *, recipe: str, damage: DamageOutlines | None
+) -> list[Sample]:
+    """The centre of each photo, aged the same way in every run: the same keys as AgedCrops, no batch axis."""
+    cache = PhotoCache(config.cache_mb * 2**20)
+    samples: list[Sample] = []
+    for number, path in enumerate(paths):
+        photo = cache.get(path)
+        if photo is None:
+            continue
+        height, width = (min(side - side % 32, config.validation_crop) for side in photo.shape[:2])
+        if min(height, width) < 32:
+            continue
+        top, left = (photo.shape[0] - height) // 2, (photo.shape[1] - width) // 2
+        clean = np.ascontiguousarray(photo[top : top + height, left : left + width])
+        aged = age(clean, np.random.default_rng([7, number]), from_table({"name": recipe}), damage)
+        mask = torch.from_numpy(aged.mask.astype(np.float32))[None]
+        samples.append({"clean": to_tensor(aged.target), "aged": to_tensor(aged.image), "mask": mask})
+    return samples
+
+
+def random_crop(photo: Pixels, side: int, scale: tuple[float, float], rng: np.random.Generator) -> Pixels:
+    """A square of `side` px cut at a random place and scale, flipped half of the time; small photos are enlarged."""
+    height, width = photo.shape[:2]
+    factor = max(float(rng.uniform(*scale)), side / min(height, width))
+    cut = min(round(side / factor), height, width)
+    top, left = int(rng.integers(height - cut + 1)), int(rng.integers(width - cut + 1))
+    crop = photo[top : top + cut, left : left + cut]
+    if cut != side:
+        crop = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA if cut > side else cv2.INTER_CUBIC)
+    return np.ascontiguousarray(crop[:, ::-1] if rng.random() < 0.5 else crop)
+
+
+def make_grey(photo: Pixels) -> Pixels:
+    """(H, W, 3) with all channels set to the luma of Rec. 601, as PIL's "L"."""
+    return np.repeat(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)[:, :, None], 3, axis=2)  # type: ignore[return-value]
+
+
+def _photo_or_next(paths: Sequence[Path], cache: PhotoCache, index: int, seed: int) -> Pixels:
+    """Photo number `index` of an endless sequence of shuffled passes; where it is unreadable, the next one is taken."""
+    epoch, place = divmod(index, len(paths))
+    order = np.random.default_rng([seed, epoch, 2]).permutation(len(paths))
+    for step in range(len(paths)):
+        photo = cache.get(paths[order[(place + step) % len(paths)]])
+        if photo is not None:
+            return photo
+    raise TrainingStopped("none of the training photos can be read", hint="check the folders given to train")
+
+
+def _rgb8(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Pixels:
+    eight = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
+    return np.ascontiguousarray(np.broadcast_to(eight, (*eight.shape[:2], 3)))  # type: ignore[return-value]

@@ -1,0 +1,53 @@
+"""Losses as functions of tensors, each a mean over what it is given."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def kl_to_unit_gaussian(latent_mean: Tensor) -> Tensor:
+    """mean(h^2): what is left of the KL divergence when the variance is fixed at one (released reduced VAE)."""
+    return latent_mean.square().mean()
+
+
+def gradient_l1(image: Tensor, target: Tensor) -> Tensor:
+    """L1 between horizontal and vertical differences of (B, C, H, W) images: keeps edges where L1 alone blurs."""
+    difference = image - target
+    across = (difference[..., :, 1:] - difference[..., :, :-1]).abs().mean()
+    down = (difference[..., 1:, :] - difference[..., :-1, :]).abs().mean()
+    return across + down
+
+
+def balanced_cross_entropy(logits: Tensor, mask: Tensor) -> Tensor:
+    """Cross entropy in which damaged and sound pixels of each picture weigh the same. Both (B, 1, H, W).
+
+    A picture without one of the two kinds is left unweighted.
+    """
+    damaged = mask.mean(dim=(1, 2, 3), keepdim=True)
+    mixed = (damaged > 0) & (damaged < 1)
+    weight = torch.where(mask > 0.5, 0.5 / damaged.clamp_min(1e-6), 0.5 / (1 - damaged).clamp_min(1e-6))
+    weight = torch.where(mixed, weight, torch.ones_like(weight))
+    return F.binary_cross_entropy_with_logits(logits, mask, weight=weight)
+
+
+def focal(logits: Tensor, mask: Tensor, gamma: float = 2.0) -> Tensor:
+    """Focal loss (Lin et al. 2017): cross entropy times (1 - p_true)^gamma, so that easy pixels count little."""
+    cross_entropy = F.binary_cross_entropy_with_logits(logits, mask, reduction="none")
+    return ((1 - torch.exp(-cross_entropy)) ** gamma * cross_entropy).mean()
+
+
+def dice(logits: Tensor, mask: Tensor) -> Tensor:
+    """1 - Dice overlap (Milletari et al. 2016) over the whole batch, with one pixel of smoothing."""
+    probability = logits.sigmoid()
+    overlap = (probability * mask).sum()
+    return 1 - (2 * overlap + 1) / (probability.sum() + mask.sum() + 1)
+
+
+def psnr_of_tensors(image: Tensor, target: Tensor) -> float:
+    """Peak signal-to-noise ratio in dB of two images in [-1, 1]; 99 where they are equal."""
+    error = float((image - target).double().square().mean())
+    return min(99.0, 10 * math.log10(4 / error)) if error else 99.0

@@ -1,0 +1,60 @@
+"""What the trainer asks of a stage.
+
+A stage owns its networks, knows what a sample is, and has one or more players. Each player is a set of parameters with
+an optimiser of its own and an objective that turns a batch into named, weighted losses; the trainer minimises their sum.
+Players move in order on the same batch, so a discriminator sees what the generator just made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from restore_cli.training.config import DataConfig, LoopConfig
+
+Batch = dict[str, Tensor]
+Losses = dict[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Player:
+    """Networks (by the stage's names) that learn together from one objective."""
+
+    name: str
+    networks: tuple[str, ...]
+    objective: Callable[[Batch], Losses]
+    """Batch to weighted losses; the keys appear in the log."""
+    lr_scale: float = 1.0
+    """Times the loop's learning rate."""
+
+
+class Stage(Protocol):
+    """One of: detector, VAEs, mapping, faces."""
+
+    name: str
+    loop: LoopConfig
+    data: DataConfig
+    networks: nn.ModuleDict
+    """All that is trained, by name; the trainer moves, averages and checkpoints it."""
+    frozen: nn.ModuleDict
+    """Networks that are used and not trained."""
+
+    def players(self) -> tuple[Player, ...]:
+        """Who learns from what, in order of their moves."""
+
+    def dataset(self) -> Dataset[Batch]:
+        """An endless data set: any index is a sample."""
+
+    def validate(self, networks: nn.ModuleDict) -> dict[str, float]:
+        """Figures on photos kept apart, of the given (averaged) networks in eval mode."""
+
+    def contact_sheet(self, networks: nn.ModuleDict) -> list[list[Tensor]]:
+        """Rows of (3, H, W) pictures in [-1, 1] for the eye: input, mask, output, target."""
+
+    def export(self, networks: nn.ModuleDict, folder: Path) -> None:
+        """Write the parts of the model folder that this stage makes."""

@@ -1,0 +1,176 @@
+"""Stage 2: the mapping between the two latent spaces (Wan et al. 2020, section 3.3).
+
+As published both VAEs are frozen. `joint` lets the encoder of A and the decoder of B learn with the mapping, from the
+picture alone; the bundled model is finished that way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from restore_cli.networks import VAE, Mapping, MappingConfig, ScratchUNet
+from restore_cli.networks.inputs import paint_damage, to_grey
+from restore_cli.training.config import DataConfig, LoopConfig
+from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, validation_samples
+from restore_cli.training.losses import gradient_l1, psnr_of_tensors
+from restore_cli.training.model_folder import declare_roles
+from restore_cli.training.outlines import DamageOutlines
+from restore_cli.training.stage import Batch, Losses, Player
+from restore_cli.weights.network_file import save_network
+
+VALIDATION_RECIPES = ("published", "realistic")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MappingStageConfig:
+    """The network and the weights of its losses."""
+
+    network: MappingConfig = field(default_factory=MappingConfig)
+    branch: Literal["quality", "scratch", "patch"] = "scratch"
+    """Which of the model's mappings this is."""
+    joint: bool = False
+    """Train encoder A and decoder B too."""
+    latent_l1: float = 60.0
+    """Between the mapped latent and VAE B's latent of the clean photo."""
+    image_l1: float = 0.0
+    gradient: float = 0.0
+    detected_share: float = 0.0
+    """Share of the batch that gets the detector's mask instead of the true one, as it will be in use."""
+    threshold: tuple[float, float] = (0.3, 0.6)
+    """Range of the threshold drawn for a detected mask."""
+
+
+class MappingStage:
+    """Aged crops and masks in, clean crops out, by way of the latents."""
+
+    name = "stage2"
+
+    def __init__(
+        self,
+        *,
+        config: MappingStageConfig,
+        loop: LoopConfig,
+        data: DataConfig,
+        clean: Path,
+        damage: Path | None,
+        vae_a: VAE,
+        vae_b: VAE,
+        detector: ScratchUNet | None,
+    ) -> None:
+        """detector: needed for detected_share; the validation uses its masks too, or the true ones without it."""
+        self.config, self.loop, self.data = config, loop, data
+        self.photos = PhotoFolder.find(clean, validation=data.validation_photos)
+        self.damage = DamageOutlines.load(damage) if damage else None
+        torch.manual_seed(loop.seed)
+        vaes = {"vae_a": vae_a, "vae_b": vae_b}
+        self.networks = nn.ModuleDict({"mapping": Mapping(config.network)} | (vaes if config.joint else {}))
+        for parameter in self.networks.parameters():
+            parameter.requires_grad_(True)
+        self.frozen = nn.ModuleDict({} if config.joint else vaes)
+        if detector is not None:
+            self.frozen["detector"] = detector
+        self._validation: dict[str, list[Sample]] | None = None
+
+    def players(self) -> tuple[Player, ...]:
+        """All that learns, learns together."""
+        return (Player(name="mapping", networks=tuple(self.networks), objective=self.objective),)
+
+    def objective(self, batch: Batch) -> Losses:
+        """Weighted losses of one batch."""
+        mask = self._training_mask(batch)
+        mapped = self._map(self.networks, batch["aged"], mask)
+        losses: Losses = {}
+        if self.config.latent_l1:
+            with torch.no_grad():
+                wanted = self._vae(self.networks, "vae_b").encoder(batch["clean"])
+            losses["latent_l1"] = self.config.latent_l1 * F.l1_loss(mapped, wanted)
+        if self.config.image_l1 or self.config.gradient:
+            restored = self._vae(self.networks, "vae_b").decoder(mapped)
+            losses["image_l1"] = self.config.image_l1 * F.l1_loss(restored, batch["clean"])
+            losses["gradient"] = self.config.gradient * gradient_l1(restored, batch["clean"])
+        return losses
+
+    def _training_mask(self, batch: Batch) -> Tensor:
+        """The true mask, or for a share of the samples what the detector finds at a drawn threshold."""
+        mask = batch["mask"]
+        detected = round(self.config.detected_share * mask.shape[0])
+        if not detected or "detector" not in self.frozen:
+            return mask
+        low, high = self.config.threshold
+        with torch.no_grad():
+            probability = self.frozen["detector"](to_grey(batch["aged"][:detected])).sigmoid()
+        threshold = torch.empty(detected, 1, 1, 1).uniform_(low, high).to(mask.device)
+        return torch.cat([(probability > threshold).to(mask.dtype), mask[detected:]])
+
+    def _vae(self, networks: nn.ModuleDict, name: str) -> VAE:
+        vae = networks[name] if name in networks else self.frozen[name]
+        assert isinstance(vae, VAE)
+        return vae
+
+    def _map(self, networks: nn.ModuleDict, aged: Tensor, mask: Tensor) -> Tensor:
+        latent = self._vae(networks, "vae_a").encoder(paint_damage(aged, mask))
+        mapped: Tensor = networks["mapping"](latent, mask)
+        return mapped
+
+    def dataset(self) -> Dataset[Sample]:
+        """Aged crops of the training photos."""
+        return AgedCrops(self.photos.training, self.data, seed=self.loop.seed, damage=self.damage)
+
+    def _restore(self, networks: nn.ModuleDict, sample: Sample) -> tuple[Tensor, Tensor]:
+        """One sample restored with the detector's mask where there is a detector: (1, 3, H, W) and the mask."""
+        device = next(networks.parameters()).device
+        aged, mask = sample["aged"][None].to(device), sample["mask"][None].to(device)
+        if "detector" in self.frozen:
+            mask = (self.frozen["detector"](to_grey(aged)).sigmoid() > 0.4).to(aged.dtype)
+        mapped = self._map(networks, aged, mask)
+        return self._vae(networks, "vae_b").decoder(mapped).clamp(-1, 1), mask
+
+    def validate(self, networks: nn.ModuleDict) -> dict[str, float]:
+        """PSNR on each recipe, and of clean photos that should come back as they are."""
+        figures: dict[str, float] = {}
+        samples = self._samples()
+        for recipe, aged in samples.items():
+            scores = [psnr_of_tensors(self._restore(networks, s)[0].cpu(), s["clean"][None]) for s in aged]
+            figures[f"{recipe}_psnr_db"] = float(np.mean(scores))
+        sound = [s | {"aged": s["clean"], "mask": torch.zeros_like(s["mask"])} for s in samples["published"]]
+        scores = [psnr_of_tensors(self._restore(networks, s)[0].cpu(), s["clean"][None]) for s in sound]
+        return figures | {"sound_psnr_db": float(np.mean(scores))}
+
+    def _samples(self) -> dict[str, list[Sample]]:
+        if self._validation is None:
+            self._validation = {
+                recipe: validation_samples(self.photos.validation, self.data, recipe=recipe, damage=self.damage)
+                for recipe in VALIDATION_RECIPES
+            }
+        return self._validation
+
+    def contact_sheet(self, networks: nn.ModuleDict) -> list[list[Tensor]]:
+        """Input, mask, output, target."""
+        rows = []
+        for sample in [s for samples in self._samples().values() for s in samples[:4]]:
+            restored, mask = self._restore(networks, sample)
+            rows.append([sample["aged"], mask[0].cpu().expand(3, -1, -1) * 2 - 1, restored[0].cpu(), sample["clean"]])
+        return rows
+
+    def export(self, networks: nn.ModuleDict, folder: Path) -> None:
+        """Write the mapping, and beside it the VAEs and the detector that it works with."""
+        save_network(networks["mapping"], folder / f"mapping_{self.config.branch}.safetensors")
+        for name in ("vae_a", "vae_b"):
+            save_network(self._vae(networks, name), folder / f"{name}.safetensors")
+        roles = {
+            "encoder": "vae_a.safetensors",
+            f"{self.config.branch}.mapping": f"mapping_{self.config.branch}.safetensors",
+            f"{self.config.branch}.decoder": "vae_b.safetensors",
+        }
+        if "detector" in self.frozen:
+            save_network(self.frozen["detector"], folder / "detector.safetensors")
+            roles["detector"] = "detector.safetensors"
+        declare_roles(folder, roles)
