@@ -6,7 +6,7 @@ when the error ends a run (see docs/errors.md). Errors about a single photo are 
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import PurePath
 
 
 class OldPhotoError(Exception):
@@ -14,7 +14,7 @@ class OldPhotoError(Exception):
 
     exit_code = 1
 
-    def __init__(self, message: str, *, hint: str = "", path: Path | str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str = "", path: PurePath | str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
@@ -25,7 +25,7 @@ class OldPhotoError(Exception):
         return _rebuild, (type(self), self.message, self.hint, self.path)
 
 
-def _rebuild(kind: type[OldPhotoError], message: str, hint: str, path: Path | str | None) -> OldPhotoError:
+def _rebuild(kind: type[OldPhotoError], message: str, hint: str, path: PurePath | str | None) -> OldPhotoError:
     return kind(message, hint=hint, path=path)
 
 

@@ -10,7 +10,7 @@ import pickle
 import struct
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from restore_cli.errors import WeightsDamaged
@@ -25,19 +25,21 @@ _UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeErr
 _GET_AGAIN = "get the file again, or run `oldphoto weights download`"
 
 
-def read_checkpoint(path: Path) -> dict[str, Tensor]:
+def read_checkpoint(path: Path, name: PurePath | None = None) -> dict[str, Tensor]:
     """The tensors of a .pth or .pt file by name, on the CPU; mapped into memory where the file's format allows it.
 
+    name: what errors call the file, if not by its path.
     Raises WeightsDamaged if the file is truncated, holds something other than tensors, or asks to run code.
     """
-    content = _loaded(path)
+    name = name or path
+    content = _loaded(path, name)
     for wrapper in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
-    return _tensors(path, content)
+    return _tensors(name, content)
 
 
-def _loaded(path: Path) -> Any:
+def _loaded(path: Path, name: PurePath) -> Any:
     import torch
 
     try:
@@ -46,29 +48,29 @@ def _loaded(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_archive)
     except pickle.UnpicklingError as problem:
         raise WeightsDamaged(
-            f"{path} asks to run code, or is damaged beyond telling; it was refused and nothing in it was executed",
+            f"{name} asks to run code, or is damaged beyond telling; it was refused and nothing in it was executed",
             hint="use the released files only; " + _GET_AGAIN,
-            path=path,
+            path=name,
         ) from problem
     except _UNREADABLE as problem:
         raise WeightsDamaged(
-            f"{path} is truncated or no PyTorch checkpoint ({type(problem).__name__})", hint=_GET_AGAIN, path=path
+            f"{name} is truncated or no PyTorch checkpoint ({type(problem).__name__})", hint=_GET_AGAIN, path=name
         ) from problem
 
 
-def _tensors(path: Path, content: Any) -> dict[str, Tensor]:
+def _tensors(name: PurePath, content: Any) -> dict[str, Tensor]:
     import torch
 
     if not isinstance(content, Mapping) or not content:
-        raise _foreign(path, f"holds a {type(content).__name__}, not a table of tensors")
+        raise _foreign(name, f"holds a {type(content).__name__}, not a table of tensors")
     for key, value in content.items():
         if not isinstance(key, str) or not isinstance(value, torch.Tensor):
-            raise _foreign(path, f"holds a {type(value).__name__} under {key!r}, where a tensor should be")
+            raise _foreign(name, f"holds a {type(value).__name__} under {key!r}, where a tensor should be")
     return dict(content)
 
 
-def _foreign(path: Path, reason: str) -> WeightsDamaged:
-    return WeightsDamaged(f"{path} {reason}", hint="import the released files only", path=path)
+def _foreign(name: PurePath, reason: str) -> WeightsDamaged:
+    return WeightsDamaged(f"{name} {reason}", hint="import the released files only", path=name)
 
 
 def _numpy_scalars() -> list[Any]:

@@ -105,3 +105,10 @@ def part_named_by(path: PurePath) -> Part | None:
             if any(alias in name.lower() for alias in part.aliases):
                 return part
     return None
+
+
+def claims_to_be(path: PurePath) -> Part | None:
+    """The part that a file means to be, having a released file's name or a part's. None for other files."""
+    if path.name.lower() in ("latest_net_g.pth", "latest_net_mapping_net.pth"):
+        return part_named_by(path)
+    return part_named_by(PurePath(path.name))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,10 @@ LAYOUTS: dict[str, Header] = {
 """The network in each released part."""
 
 
+class ForeignCheckpoint(WeightsDamaged):
+    """A sound checkpoint that is none of the released networks, or does not say which."""
+
+
 @dataclass(frozen=True)
 class Recognised:
     """A checkpoint that was read, and the part it is."""
@@ -57,19 +62,20 @@ class Recognised:
 def recognise(path: Path, name: PurePath | None = None, *, layouts: Mapping[str, Header] = LAYOUTS) -> Recognised:
     """Read the checkpoint at `path`; `name` is what it was called where it came from, if not that.
 
-    Raises WeightsDamaged if it cannot be read safely, if it is none of the released networks, or if only its name could
-    say which one it is and does not.
+    Raises WeightsDamaged if it cannot be read safely, ForeignCheckpoint if it is none of the released networks or only
+    its name could say which one it is and does not.
     """
-    state = _plain(path, read_checkpoint(path))
+    name = name or path
+    state = _plain(name, read_checkpoint(path, name))
     shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
-    named = part_named_by(name or path)
+    named = part_named_by(name)
     fitting = [part for part, header in layouts.items() if not differences(_released_shapes(header), shapes)]
     if not fitting:
-        raise _foreign(path, named, shapes, layouts)
+        raise _foreign(name, named, shapes, layouts)
     if named and named.name in fitting:
         return Recognised(named, state)
     if len(fitting) > 1:
-        raise _ambiguous(path, fitting)
+        raise _ambiguous(name, fitting)
     return Recognised(PARTS[fitting[0]], state)
 
 
@@ -81,42 +87,43 @@ def convert(found: Recognised, target: Path, *, layouts: Mapping[str, Header] = 
     save_network(module, target)
 
 
-def _plain(path: Path, state: dict[str, Tensor]) -> dict[str, Tensor]:
+def _plain(name: PurePath, state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Without the detector's fixed blur kernels, and with spectral norm folded."""
     weights = {key: tensor for key, tensor in state.items() if not key.endswith(".filt")}
     try:
         return fold_spectral_norm(weights)
     except (KeyError, RuntimeError) as problem:
         raise WeightsDamaged(
-            f"{path} holds spectral norm that does not fit its weights: {problem}",
+            f"{name} holds spectral norm that does not fit its weights: {problem}",
             hint="import the released file",
-            path=path,
+            path=name,
         ) from problem
 
 
+@cache
 def _released_shapes(header: Header) -> Shapes:
     _, needed = blank_network(header)
     return {released_key(header.config, key): shape for key, shape in needed.items()}
 
 
-def _ambiguous(path: Path, fitting: Sequence[str]) -> WeightsDamaged:
+def _ambiguous(name: PurePath, fitting: Sequence[str]) -> ForeignCheckpoint:
     names = [PARTS[part].aliases[0] for part in fitting]
-    return WeightsDamaged(
-        f"{path} could be {', '.join(names[:-1])} or {names[-1]}: they differ in nothing but their values",
-        hint=f"put it into a folder of that name, or name it so, for example {names[0]}{path.suffix}",
-        path=path,
+    return ForeignCheckpoint(
+        f"{name} could be {', '.join(names[:-1])} or {names[-1]}: they differ in nothing but their values",
+        hint=f"put it into a folder of that name, or name it so, for example {names[0]}{name.suffix}",
+        path=name,
     )
 
 
-def _foreign(path: Path, named: Part | None, shapes: Shapes, layouts: Mapping[str, Header]) -> WeightsDamaged:
+def _foreign(name: PurePath, named: Part | None, shapes: Shapes, layouts: Mapping[str, Header]) -> ForeignCheckpoint:
     """The error for a checkpoint that is not what it should be, compared with what it was closest to."""
     expected = {part: _released_shapes(header) for part, header in layouts.items()}
     if named and named.name in expected:
         closest = named.name
     else:
         closest = max(expected, key=lambda part: len(expected[part].keys() & shapes.keys()))
-    return WeightsDamaged(
-        f"{path} is not the released {closest} ({differences(expected[closest], shapes)})",
+    return ForeignCheckpoint(
+        f"{name} is not the released {closest} ({differences(expected[closest], shapes)})",
         hint="import the released files unchanged, under their own names",
-        path=path,
+        path=name,
     )
