@@ -47,7 +47,7 @@ def add_scratches(photo: DamagedPrint) -> None:
     count = photo.count(photo.recipe.scratch_rate, most=200)
     for group in range(min(4, count)):
         canvas = photo.canvas()
-        width = scale * rng.choice((0.5, 1, 1, 1.5, 2, 3))
+        width = photo.line_width(0.4, rng.choice((1.5, 3)))
         for _ in range(group, count, 4):
             strokes.draw_line(canvas, strokes.scratch(rng, photo.size, scale), width, int(rng.integers(120, 256)))
         photo.cover(canvas, photo.light_or_dark(), soft_px=photo.softness(), uneven=rng.uniform(0, 1))
@@ -58,7 +58,7 @@ def add_cracks(photo: DamagedPrint) -> None:
     rng = photo.rng
     canvas = photo.canvas()
     for _ in range(photo.count(photo.recipe.crack_rate, most=40)):
-        width = photo.scale * rng.uniform(0.6, 2.2)
+        width = photo.line_width(0.6, 2.2)
         for path, thickness in strokes.crack(rng, photo.size, photo.scale):
             strokes.draw_line(canvas, path, width * thickness)
     if rng.random() < 0.3:
@@ -101,7 +101,7 @@ def _break_crease(photo: DamagedPrint, path: strokes.Points) -> None:
     """Emulsion lost along the crease: a line that swells and thins, with chips beside it."""
     rng, scale = photo.rng, photo.scale
     core = photo.canvas()
-    width = scale * rng.uniform(0.5, 2)
+    width = photo.line_width(0.5, 2)
     pieces = np.array_split(np.arange(len(path)), max(1, len(path) // 4))
     for piece, swell in zip(pieces, rng.uniform(0.4, 1.8, len(pieces)), strict=True):
         strokes.draw_line(core, path[max(0, piece[0] - 1) : piece[-1] + 1], width * swell)
@@ -128,7 +128,7 @@ def add_hairs(photo: DamagedPrint) -> None:
     rng = photo.rng
     canvas = photo.canvas()
     for _ in range(photo.count(photo.recipe.hair_rate, most=300)):
-        strokes.draw_line(canvas, strokes.hair(rng, photo.size, photo.scale), photo.scale * rng.uniform(0.5, 1.6))
+        strokes.draw_line(canvas, strokes.hair(rng, photo.size, photo.scale), photo.line_width(0.5, 1.6))
     photo.cover(canvas, photo.light_or_dark(), soft_px=photo.softness(), uneven=rng.uniform(0, 0.6))
 
 

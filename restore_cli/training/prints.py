@@ -52,6 +52,10 @@ class DamagedPrint:
             return np.minimum(255, self.paper + self.rng.normal(0, 4))
         return self.rng.uniform(5, 70) * np.array((1.0, 0.95, 0.88))
 
+    def line_width(self, low_px: float, high_px: float) -> float:
+        """Width in pixels of a line of low to high reference pixels; large scans have some that are no wider."""
+        return float(self.scale ** self.rng.random() * self.rng.uniform(low_px, high_px))
+
     def softness(self) -> float:
         """Sigma in pixels of the soft edge of thin damage; often none."""
         return float(self.scale * self.rng.choice((0.0, 0.4, 0.6, 0.9)))

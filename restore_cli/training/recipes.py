@@ -25,7 +25,9 @@ class Recipe:
     name: str = "mixed"
     published_share: float = 0.5  # chance that a picture is aged the published way; the others the realistic way
 
-    # Published: training.md, "The published degradation of clean photos", then white holes.
+    enlarge: Range = (1.0, 2.0)  # log-uniform; damage is that much larger, as on the scans of small prints
+
+    # Published: the four steps of Wan et al. (CVPR 2020), then white holes.
     step_chance: float = 0.7  # of each of the four steps
     blur_sigma_px: Range = (1.0, 5.0)  # kernel 3, 5 or 7
     noise_std: Range = (5 / 255, 50 / 255)  # of white = 1; Gaussian and speckle
@@ -86,10 +88,10 @@ class Recipe:
     visible_step: float = 9.0  # grey levels of 255 from which a change counts as damage in the mask
 
 
-PUBLISHED = Recipe(name="published", published_share=1.0)
-# What `oldphoto degrade` measures with: every picture is aged, none lightly.
-REALISTIC = Recipe(name="realistic", published_share=0.0, sound_chance=0.0, severity=(0.5, 1.0))
-MIXED = Recipe(name="mixed", published_share=0.4)
+# The first two are what models are measured with: damage in proportion to the picture, and every picture aged.
+PUBLISHED = Recipe(name="published", published_share=1.0, enlarge=(1.0, 1.0))
+REALISTIC = Recipe(name="realistic", published_share=0.0, enlarge=(1.0, 1.0), sound_chance=0.0, severity=(0.5, 1.0))
+MIXED = Recipe(name="mixed", published_share=0.4)  # to train with: all that occurs, sound photos among it
 RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (PUBLISHED, REALISTIC, MIXED)}
 
 

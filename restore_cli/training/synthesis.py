@@ -12,6 +12,7 @@ from restore_cli.training.damage import damage
 from restore_cli.training.degradation import degrade_published, through_jpeg
 from restore_cli.training.holes import irregular_holes
 from restore_cli.training.outlines import DamageOutlines
+from restore_cli.training.prints import log_uniform
 from restore_cli.training.recipes import REFERENCE_SIDE_PX, Recipe
 
 Picture = NDArray[np.uint8]
@@ -45,7 +46,7 @@ def age(clean: Picture, rng: np.random.Generator, recipe: Recipe, outlines: Dama
 
     The result depends on the photo, the generator's state, the recipe and the outlines, on nothing else.
     """
-    scale = damage_scale(*clean.shape[:2])
+    scale = damage_scale(*clean.shape[:2]) * log_uniform(rng, *recipe.enlarge)
     if rng.random() < recipe.published_share:
         return _age_as_published(clean, rng, recipe, scale, outlines)
     return _age_as_print(clean, rng, recipe, scale, outlines)
@@ -66,7 +67,7 @@ def _age_as_published(
 def _age_as_print(
     clean: Picture, rng: np.random.Generator, recipe: Recipe, scale: float, outlines: DamageOutlines | None
 ) -> Aged:
-    optics = min(scale, LARGEST_OPTICS_SCALE)
+    optics = min(damage_scale(*clean.shape[:2]), LARGEST_OPTICS_SCALE)
     if rng.random() < recipe.sound_chance:
         return _age_hardly(clean, rng, recipe, optics)
     severity = rng.uniform(*recipe.severity)

@@ -1,0 +1,89 @@
+"""Ages photo files, each by its own random numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from restore_cli import imaging
+from restore_cli.errors import PhotoUnwritable
+from restore_cli.imaging import Carried, Photo
+from restore_cli.training.outlines import DamageOutlines
+from restore_cli.training.recipes import PUBLISHED, Recipe
+from restore_cli.training.synthesis import age
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgeingSettings:
+    """How a collection is aged."""
+
+    recipe: Recipe = PUBLISHED
+    seed: int = 0
+    outlines: DamageOutlines | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgeingTargets:
+    """Where the results of one photo go; all are PNG."""
+
+    photo: Path
+    mask: Path
+    clean: Path | None = None
+    """What the old photo should be restored to; None: not written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgedFile:
+    """What became of one photo."""
+
+    damaged_fraction: float
+    restorable: bool
+    """Whether the clean photo itself is what a restoration should give; not so for grey prints and added margins."""
+
+
+def age_file(source: Path, targets: AgeingTargets, settings: AgeingSettings) -> AgedFile:
+    """Read a clean photo, age it, write the old photo, its mask (255 = damaged) and, if wanted, the clean target.
+
+    The result depends on the settings, the photo and the stem of its name, not on its place or on other photos. Creates
+    folders that are missing. Raises PhotoUnreadable or PhotoUnwritable.
+    """
+    photo = imaging.read(source)
+    clean = to_rgb8(photo)
+    aged = age(clean, rng_for(source.stem, settings.seed), settings.recipe, settings.outlines)
+    # A grey profile does not describe the three channels that are written.
+    carried = Carried(format="png", icc=photo.carried.icc if photo.pixels.shape[2] == 3 else None)
+    for target in filter(None, (targets.photo, targets.mask, targets.clean)):
+        _make_folder(target.parent)
+    imaging.write(Photo(aged.image, None, carried), targets.photo, format="png")
+    imaging.write_grey(aged.mask.astype(np.uint8) * np.uint8(255), targets.mask)
+    if targets.clean is not None:
+        imaging.write(Photo(aged.target, None, carried), targets.clean, format="png")
+    return AgedFile(damaged_fraction=float(aged.mask.mean()), restorable=bool(np.array_equal(aged.target, clean)))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PhotoUnwritable(
+            f"the folder {folder} cannot be made: {error.strerror}", hint="choose another OUTPUT", path=folder
+        ) from error
+
+
+def rng_for(name: str, seed: int) -> np.random.Generator:
+    """Random numbers for a name, the same in any order, on any machine and file system."""
+    digest = hashlib.sha256(unicodedata.normalize("NFC", name).encode("utf-8", "surrogateescape")).digest()
+    return np.random.default_rng([seed, *np.frombuffer(digest[:16], "<u4").tolist()])
+
+
+def to_rgb8(photo: Photo) -> NDArray[np.uint8]:
+    """The photo's pixels as (H, W, 3) uint8; transparency is dropped."""
+    pixels = photo.pixels
+    if pixels.dtype == np.uint16:
+        pixels = np.rint(pixels / 257).astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), np.uint8)
