@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from restore_cli.networks.blocks import Norm, ResBlock
 
+Slices = tuple[slice, slice]
 QUERY_CHUNK = 4096
 """Queries that attend at a time: bounds what scaled_dot_product_attention may allocate on any backend."""
 
@@ -41,7 +42,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, scale: float, chunk: in
     if key.shape[0] == 0:
         return torch.zeros(query.shape[0], value.shape[1], dtype=value.dtype, device=value.device)
     k, v = key[None, None], value[None, None]
-    parts = [F.scaled_dot_product_attention(q[None, None], k, v, scale=scale)[0, 0] for q in query.split(chunk)]
+    queries = torch.split(query, chunk)
+    parts = [F.scaled_dot_product_attention(q[None, None], k, v, scale=scale)[0, 0] for q in queries]
     return torch.cat(parts)
 
 
@@ -72,33 +74,41 @@ class PartialNonLocal(nn.Module):
 
     def blend(self, x: Tensor, answers: Tensor, valid: Tensor) -> Tensor:
         """Answers (B, C, h, w) through W and the residual blocks, taken where valid is 0."""
-        rebuilt = self.res_block(self.W(answers))
+        rebuilt: Tensor = self.res_block(self.W(answers))
         return valid * x + (1 - valid) * rebuilt
 
-    def asking(self, valid: Tensor) -> Tensor:
-        """valid: (h, w) bool. Returns which positions need an answer: all where a norm sees the whole picture."""
-        if self.norm_kind == "instance":
-            return torch.ones_like(valid)
-        damaged = (~valid).float()[None, None]
-        return F.max_pool2d(damaged, 2 * self.reach + 1, 1, self.reach)[0, 0] > 0
-
-    def ask(self, x: Tensor, valid: Tensor) -> Tensor:
-        """x: (C, h, w); valid: (h, w) bool. Returns the answers y (C, h, w), zero where nobody asks."""
-        asking = self.asking(valid)
-        y = torch.zeros_like(x)
-        for inner, outer in self._neighbourhoods(x.shape[-2], x.shape[-1]):
-            wanted = asking[inner]
-            if bool(wanted.any()):
-                y[(slice(None), *inner)] = self._answer(x, valid, wanted, inner, outer)
+    def ask(self, x: Tensor, valid: Tensor, region: Slices | None = None) -> Tensor:
+        """x: (C, h, w); valid: (h, w) bool. Returns the answers y of `region` (all: None), zero where nobody asks."""
+        h, w = x.shape[-2:]
+        region = region or (slice(0, h), slice(0, w))
+        asking = self._asking(valid, region)
+        y = x.new_zeros(x.shape[0], *asking.shape)
+        for inner, outer in self._neighbourhoods(h, w):
+            part = _overlap(inner, region)
+            if part is None:
+                continue
+            place = _relative(part, region)
+            if bool(asking[place].any()):
+                y[:, place[0], place[1]] = self._answer(x, valid, asking[place], part, outer)
         return y
 
-    def _answer(
-        self, x: Tensor, valid: Tensor, wanted: Tensor, inner: tuple[slice, slice], outer: tuple[slice, slice]
-    ) -> Tensor:
+    def _asking(self, valid: Tensor, region: Slices) -> Tensor:
+        """Which positions of the region need an answer: all of them where a norm sees the whole picture."""
+        if self.norm_kind == "instance":
+            return torch.ones_like(valid[region])
+        around = tuple(
+            slice(max(side.start - self.reach, 0), min(side.stop + self.reach, size))
+            for side, size in zip(region, valid.shape, strict=True)
+        )
+        damaged = (~valid[around]).float()[None, None]
+        spread = F.max_pool2d(damaged, 2 * self.reach + 1, 1, self.reach)[0, 0] > 0
+        return spread[_relative(region, (around[0], around[1]))]
+
+    def _answer(self, x: Tensor, valid: Tensor, wanted: Tensor, inner: Slices, outer: Slices) -> Tensor:
         """Attend from the wanted positions of `inner` to the valid ones of `outer`. Returns (C, *inner)."""
         channels = x.shape[0]
-        sources = x[(slice(None), *outer)][:, valid[outer]].T  # (Nk, C)
-        askers = x[(slice(None), *inner)][:, wanted].T  # (Nq, C)
+        sources = x[:, outer[0], outer[1]][:, valid[outer]].T  # (Nk, C)
+        askers = x[:, inner[0], inner[1]][:, wanted].T  # (Nq, C)
         query = F.linear(askers, self.theta.weight[:, :, 0, 0], self.theta.bias)
         key = F.linear(sources, self.phi.weight[:, :, 0, 0], self.phi.bias)
         value = F.linear(sources, self.g.weight[:, :, 0, 0], self.g.bias)
@@ -107,7 +117,7 @@ class PartialNonLocal(nn.Module):
         block[:, wanted] = answers.T.to(x.dtype)
         return block
 
-    def _neighbourhoods(self, h: int, w: int) -> list[tuple[tuple[slice, slice], tuple[slice, slice]]]:
+    def _neighbourhoods(self, h: int, w: int) -> list[tuple[Slices, Slices]]:
         """Blocks of the fixed grid, each with the block plus one window on every side, clipped to the picture."""
         if self.window is None:
             whole = (slice(0, h), slice(0, w))
@@ -124,3 +134,16 @@ class PartialNonLocal(nn.Module):
             for top in range(0, h, step)
             for left in range(0, w, step)
         ]
+
+
+def _overlap(one: Slices, other: Slices) -> Slices | None:
+    """What two rectangles share, if anything."""
+    rows = slice(max(one[0].start, other[0].start), min(one[0].stop, other[0].stop))
+    columns = slice(max(one[1].start, other[1].start), min(one[1].stop, other[1].stop))
+    return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
+
+
+def _relative(inner: Slices, outer: Slices) -> Slices:
+    """`inner` in coordinates that start at the corner of `outer`."""
+    top, left = outer[0].start, outer[1].start
+    return slice(inner[0].start - top, inner[0].stop - top), slice(inner[1].start - left, inner[1].stop - left)

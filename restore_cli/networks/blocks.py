@@ -35,7 +35,7 @@ class ConvBlock(nn.Module):
         reflect: bool = False,
     ) -> None:
         super().__init__()
-        mode = "reflect" if reflect else "zeros"
+        mode: Literal["reflect", "zeros"] = "reflect" if reflect else "zeros"
         self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, padding_mode=mode)
         self.norm = norm_layer(norm, out_channels)
         self.act = nn.ReLU(inplace=True)

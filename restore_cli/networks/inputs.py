@@ -11,5 +11,5 @@ def to_grey(image: Tensor) -> Tensor:
 
 
 def paint_damage(image: Tensor, mask: Tensor) -> Tensor:
-    """White where mask (B, 1, H, W) is 1, the image (B, 3, H, W) in [-1, 1] elsewhere (Wan et al. 2020, section 4.1)."""
+    """White where mask (B, 1, H, W) is 1, the image (B, 3, H, W) in [-1, 1] elsewhere (Wan et al. 2020)."""
     return image * (1 - mask) + mask

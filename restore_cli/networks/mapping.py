@@ -1,7 +1,7 @@
 """The mapping: from the latent of an old photo to the latent of the photo as it was.
 
-Source: Wan et al. 2020, section 3.3; Wan et al. 2022, section 3.4; the released `mapping_quality`, `mapping_scratch` and
-`mapping_Patch_Attention`. A ramp of convolutions widens the latent, a trunk of residual blocks works on it, with the
+Source: Wan et al. 2020, section 3.3; Wan et al. 2022, section 3.4; the released `mapping_quality`,
+`mapping_scratch` and `mapping_Patch_Attention`. A ramp of convolutions widens the latent, a trunk of residual blocks works on it, with the
 partial non-local block or patch attention in between where holes are to be filled, a second ramp narrows it again.
 
 Departs from the released code, in our own models only: `residual` adds the result to the latent that came in and starts
@@ -12,6 +12,7 @@ its pixels is damaged.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -56,7 +57,7 @@ class MappingConfig:
 
     def __post_init__(self) -> None:
         if self.ramp < 1 or not 0 <= self.blocks_before <= self.blocks:
-            raise ValueError(f"impossible mapping: ramp {self.ramp}, {self.blocks_before} of {self.blocks} blocks before")
+            raise ValueError(f"ramp is {self.ramp}, blocks_before {self.blocks_before} of {self.blocks}")
         if self.window is not None and (self.attention != "non_local" or self.norm == "instance"):
             raise ValueError("window needs the non-local block and no instance norm")
 
@@ -72,7 +73,7 @@ MAPPING_PATCH = MappingConfig(attention="patch", blocks=8, blocks_before=2)
 
 
 class Mapping(nn.Module):
-    """36.1 M parameters without attention, 51.3 M with the non-local block, 73.9 M with patch attention, as released."""
+    """Released sizes: 36.1 M parameters alone, 51.3 M with the non-local block, 73.9 M with patch attention."""
 
     def __init__(self, config: MappingConfig) -> None:
         super().__init__()
@@ -83,7 +84,7 @@ class Mapping(nn.Module):
         self.ramp_in = nn.Sequential(*(_conv_block(a, b, config.norm) for a, b in zip(ins, widths[1:], strict=True)))
         self.trunk = nn.ModuleList(_trunk(config))
         down = widths[:0:-1]
-        self.ramp_out = nn.Sequential(*(_conv_block(a, b, config.norm) for a, b in zip(down, down[1:], strict=False)))
+        self.ramp_out = nn.Sequential(*(_conv_block(a, b, config.norm) for a, b in pairwise(down)))
         self.last = nn.Conv2d(down[-1], config.latent, 3, padding=1)
         if config.residual:
             nn.init.zeros_(self.last.weight)

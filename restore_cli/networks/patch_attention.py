@@ -44,6 +44,6 @@ class PatchAttention(nn.Module):
         sound = patches[~damaged]
         directions = F.normalize(sound, dim=1)
         wanted = F.normalize(patches[damaged], dim=1)
-        best = torch.cat([(part @ directions.T).argmax(dim=1) for part in wanted.split(PATCH_CHUNK)])
+        best = torch.cat([(part @ directions.T).argmax(dim=1) for part in torch.split(wanted, PATCH_CHUNK)])
         patches[damaged] = sound[best]
         return F.fold(patches.T[None], x.shape[-2:], p, stride=p)[0]

@@ -30,7 +30,7 @@ class UNetConfig:
     @property
     def size_multiple(self) -> int:
         """Height and width must be multiples of this."""
-        return int(2**self.levels)
+        return 1 << self.levels
 
     @property
     def halo_px(self) -> int:

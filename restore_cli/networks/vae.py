@@ -46,11 +46,6 @@ class VAEConfig:
         """Height and width must be multiples of this."""
         return 4
 
-    @property
-    def halo_px(self) -> int:
-        """Pixels around a tile that either half can see, a multiple of 4: two convolutions a block, 8 px for the rest."""
-        return 4 * (2 * self.blocks + 2)
-
 
 VAE_RELEASED = VAEConfig()
 
@@ -106,7 +101,7 @@ class Decoder(nn.Module):
 
 
 class VAE(nn.Module):
-    """Encoder and decoder of one domain: A for old and synthetic photos, B for clean ones. 0.87 M parameters released."""
+    """Encoder and decoder of one domain: A for old and synthetic photos, B for clean ones. Released: 0.87 M."""
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()

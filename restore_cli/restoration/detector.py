@@ -1,0 +1,110 @@
+"""Where a photo is damaged: the detector over photos of any size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from restore_cli import weights
+from restore_cli.networks import ScratchUNet
+from restore_cli.networks.inputs import to_grey
+from restore_cli.restoration.device import autocast, resolve_device, resolve_precision
+from restore_cli.restoration.memory import tile_side, working_bytes
+from restore_cli.restoration.pixels import Pixels, to_tensor
+from restore_cli.restoration.settings import Precision
+from restore_cli.restoration.shapes import as_colour_planes
+from restore_cli.restoration.tiles import Box, grid, padded_size
+from restore_cli.weights import ModelFolder
+
+Resolution = Literal["full"] | int
+SMALLEST_PX = 64
+"""Photos are mirrored up to this side: reflection padding at the lowest level needs two positions."""
+LARGEST_TILE_PX = 1536
+"""Beyond it larger tiles save little halo and lose the cache."""
+BYTES_PER_CHANNEL_PX = 44
+"""Peak activations a pixel and base channel, float32, measured by benchmarks/bench_restore.py."""
+
+
+class ScratchDetector:
+    """The scratch-detection network, ready to run."""
+
+    def __init__(
+        self,
+        network: ScratchUNet,
+        *,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        max_memory_bytes: int | None = None,
+    ) -> None:
+        self.network = network.to(device)
+        self.device, self.dtype = device, dtype
+        self.max_memory_bytes = max_memory_bytes
+        self.tile_px: int | None = None
+        """Side of the tiles; None: what memory allows."""
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path | ModelFolder = "auto",
+        *,
+        device: str = "auto",
+        precision: Precision = "auto",
+        max_memory_bytes: int | None = None,
+    ) -> ScratchDetector:
+        """Load the detector of a model. Raises WeightsMissing, WeightsDamaged, UsageProblem (device)."""
+        folder = model if isinstance(model, ModelFolder) else weights.resolve_model(model)
+        place = resolve_device(device)
+        network = weights.load_network(folder.path("detector"))
+        assert isinstance(network, ScratchUNet)
+        return cls(network, device=place, dtype=resolve_precision(precision, place), max_memory_bytes=max_memory_bytes)
+
+    def probability(self, image: Pixels, resolution: Resolution = "full") -> NDArray[np.float32]:
+        """Probability of damage (H, W) in [0, 1] for a uint8 or uint16 photo (H, W), (H, W, 1) or (H, W, 3).
+
+        resolution: "full" looks at every pixel; N looks at the photo resized so that its short side is about N (256 is
+        the released code's) and enlarges what it found.
+        """
+        planes = as_colour_planes(image)
+        with torch.inference_mode():
+            return self._at_full_size(planes) if resolution == "full" else self._at_reduced_size(planes, resolution)
+
+    def _at_full_size(self, image: Pixels) -> NDArray[np.float32]:
+        height, width = image.shape[:2]
+        multiple, halo = self.network.config.size_multiple, self.network.config.halo_px
+        padded = padded_size(height, width, multiple=multiple, smallest=SMALLEST_PX)
+        found = np.empty((height, width), np.float32)
+        for tile in grid(*padded, side=self._tile_side(halo, multiple), multiple=multiple):
+            seen = tile.grown(halo, *padded)
+            probability = self._run(to_grey(to_tensor(image, seen, self.device)))
+            inner = tile.clipped(height, width)
+            found[inner.slices] = probability[0, 0][inner.within(seen).slices].cpu().numpy()
+        return found
+
+    def _at_reduced_size(self, image: Pixels, short_side: int) -> NDArray[np.float32]:
+        height, width = image.shape[:2]
+        grey = to_grey(to_tensor(image, Box(0, 0, height, width), self.device))
+        scale = short_side / min(height, width)
+        multiple = self.network.config.size_multiple
+        size = [max(round(side * scale / multiple) * multiple, SMALLEST_PX) for side in (height, width)]
+        small = F.interpolate(grey, size=size, mode="bilinear", align_corners=False)
+        found = F.interpolate(self._run(small), size=(height, width), mode="nearest")
+        enlarged: NDArray[np.float32] = found[0, 0].cpu().numpy()
+        return enlarged
+
+    def _run(self, grey: Tensor) -> Tensor:
+        with autocast(self.device, self.dtype):
+            logits = self.network(grey)
+        return logits.float().sigmoid()  # type: ignore[no-any-return]
+
+    def _tile_side(self, halo: int, multiple: int) -> int:
+        if self.tile_px is not None:
+            return self.tile_px
+        budget = working_bytes(self.device, self.max_memory_bytes)
+        per_px = BYTES_PER_CHANNEL_PX * self.network.config.base
+        return tile_side(budget, per_px, halo_px=halo, multiple=multiple, largest_px=LARGEST_TILE_PX)

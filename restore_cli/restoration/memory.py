@@ -1,0 +1,49 @@
+"""How much memory a run may use, and the tiles that follow from it."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import torch
+
+AUTO_SHARE = 0.5
+"""Of the free memory, what `--max-memory auto` takes."""
+FALLBACK_BYTES = 2 * 2**30
+SMALLEST_TILE_PX = 256
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory free on the device; for MPS and the CPU, of the machine."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return min(int(line.split()[1]) * 1024, _control_group_bytes())
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (OSError, ValueError, AttributeError):
+        return FALLBACK_BYTES  # Windows has neither; a modest guess is better than none
+
+
+def _control_group_bytes() -> int:
+    """What a container may still use; no limit counts as very much."""
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 2**62
+    return 2**62 if limit == "max" else max(int(limit) - used, 0)
+
+
+def working_bytes(device: torch.device, asked: int | None) -> int:
+    """The budget for tiles: what was asked for, or a share of what is free."""
+    return asked if asked is not None else int(free_bytes(device) * AUTO_SHARE)
+
+
+def tile_side(budget_bytes: int, bytes_per_px: float, *, halo_px: int, multiple: int, largest_px: int) -> int:
+    """Side of a tile whose activations, halo included, fit the budget; never under SMALLEST_TILE_PX."""
+    side = int(math.sqrt(max(budget_bytes, 0) / bytes_per_px)) - 2 * halo_px
+    side = min(max(side, SMALLEST_TILE_PX), largest_px)
+    return side // multiple * multiple

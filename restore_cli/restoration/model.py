@@ -1,0 +1,74 @@
+"""The networks of one model, loaded when they are first needed and kept on the device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from restore_cli import weights
+from restore_cli.networks import VAE, Mapping
+from restore_cli.networks.vae import Decoder, Encoder
+from restore_cli.restoration.device import resolve_device, resolve_precision
+from restore_cli.restoration.settings import Precision
+from restore_cli.weights import ModelFolder
+
+
+@dataclass(frozen=True)
+class Way:
+    """Encoder A, mapping and decoder B: one way through the model."""
+
+    encoder: Encoder
+    mapping: Mapping
+    decoder: Decoder
+    vae_blocks: int
+    """Residual blocks in encoder and decoder each."""
+
+    @property
+    def is_local(self) -> bool:
+        """Nothing in it looks at the whole picture, so tiles are exact."""
+        config = self.mapping.config
+        return config.norm == "none" and (config.attention == "none" or config.window is not None)
+
+
+class RestorationModel:
+    """Parts of a model folder on a device."""
+
+    def __init__(self, folder: ModelFolder, *, device: torch.device, dtype: torch.dtype) -> None:
+        self.folder, self.device, self.dtype = folder, device, dtype
+        self._ways: dict[str, Way] = {}
+
+    @classmethod
+    def load(cls, model: str | Path, *, device: str, precision: Precision) -> RestorationModel:
+        """Resolve names. Raises WeightsMissing, WeightsDamaged, UsageProblem (device)."""
+        place = resolve_device(device)
+        return cls(weights.resolve_model(model), device=place, dtype=resolve_precision(precision, place))
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """Which ways the model has: some of "quality", "scratch", "patch"."""
+        return self.folder.branches
+
+    def way(self, branch: str) -> Way:
+        """The networks of a branch. Raises WeightsMissing if the model has no such branch."""
+        if branch not in self._ways:
+            encoder_vae = self._encoder_vae
+            mapping = self._ready(self.folder.path(f"{branch}.mapping"))
+            decoder_vae = self._ready(self.folder.path(f"{branch}.decoder"))
+            assert isinstance(mapping, Mapping)
+            assert isinstance(decoder_vae, VAE)
+            blocks = encoder_vae.config.blocks
+            self._ways[branch] = Way(encoder_vae.encoder, mapping, decoder_vae.decoder, blocks)
+        return self._ways[branch]
+
+    @cached_property
+    def _encoder_vae(self) -> VAE:
+        vae = self._ready(self.folder.path("encoder"))
+        assert isinstance(vae, VAE)
+        return vae
+
+    def _ready(self, path: Path) -> nn.Module:
+        return weights.load_network(path).to(self.device)

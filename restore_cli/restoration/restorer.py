@@ -1,0 +1,205 @@
+"""One photo in, one photo out: what `oldphoto restore` does to each, and the door for callers from Python."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from restore_cli.errors import OutOfMemory, UsageProblem, WeightsMissing
+from restore_cli.restoration.detector import ScratchDetector
+from restore_cli.restoration.memory import SMALLEST_TILE_PX, tile_side, working_bytes
+from restore_cli.restoration.model import RestorationModel
+from restore_cli.restoration.passes import Task, tiled, whole
+from restore_cli.restoration.pixels import Pixels, to_unit
+from restore_cli.restoration.settings import Precision, RestoreSettings
+from restore_cli.restoration.shapes import as_colour_planes, as_mask
+from restore_cli.restoration.tone import blend, is_sound, stretch
+from restore_cli.weights import ModelFolder
+
+log = logging.getLogger(__name__)
+LARGEST_FULL_ATTENTION_PX = 1024 * 1024
+"""Photos beyond it use patch attention where the model has it, as the released "HR" switch is meant."""
+LARGEST_TILE_PX = 1024
+BYTES_PER_PX = 640
+"""Peak activations of the bundled model a pixel of a tile, measured by benchmarks/bench_restore.py."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restoration:
+    """What became of a photo."""
+
+    image: Pixels
+    """The photo restored: shape and dtype of the one that came in."""
+    mask: NDArray[np.bool_]
+    """(H, W), what was taken for damaged."""
+    damaged_fraction: float
+    faces: tuple[object, ...] = ()
+    """What was done to each face."""
+    unchanged: bool = False
+    """Nothing was wrong: `image` holds the very pixels that came in."""
+    notes: tuple[str, ...] = ()
+    """Sentences for people about what was done otherwise than asked."""
+
+
+class Restorer:
+    """A model ready to restore photos, one at a time."""
+
+    def __init__(self, model: RestorationModel, detector: ScratchDetector | None, max_memory_bytes: int | None) -> None:
+        self._model, self._detector = model, detector
+        self.max_memory_bytes = max_memory_bytes
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path = "auto",
+        *,
+        device: str = "auto",
+        precision: Precision = "auto",
+        max_memory_bytes: int | None = None,
+    ) -> Restorer:
+        """Load a model by name ("auto", "small", "wan2020") or from a folder that `oldphoto train` wrote.
+
+        max_memory_bytes: working memory to stay within by tiling; None: half of what is free. Raises WeightsMissing,
+        WeightsDamaged, UsageProblem (no such device).
+        """
+        networks = RestorationModel.load(model, device=device, precision=precision)
+        if not networks.branches:
+            raise WeightsMissing(
+                f"the model {networks.folder.name} ({networks.folder.folder}) has no complete mapping",
+                hint="train stage 2 into it, or use --model small",
+                path=networks.folder.folder,
+            )
+        detector = None
+        if networks.folder.detector is not None:
+            detector = ScratchDetector.load(
+                networks.folder, device=device, precision=precision, max_memory_bytes=max_memory_bytes
+            )
+        return cls(networks, detector, max_memory_bytes)
+
+    @property
+    def model(self) -> ModelFolder:
+        """Name, folder and hash of the model."""
+        return self._model.folder
+
+    @property
+    def device_name(self) -> str:
+        """cpu, cuda, cuda:N or mps."""
+        return str(self._model.device)
+
+    @property
+    def precision(self) -> str:
+        """The dtype that convolutions run in, as torch names it."""
+        return str(self._model.dtype).removeprefix("torch.")
+
+    def restore(
+        self,
+        image: Pixels,
+        mask: NDArray[np.generic] | None = None,
+        settings: RestoreSettings | None = None,
+    ) -> Restoration:
+        """Restore one photo.
+
+        image: uint8 or uint16, (H, W), (H, W, 1) or (H, W, 3) RGB, any size. mask: (H, W), nonzero = damaged; None
+        looks for scratches, if the settings say so. Returns the photo in the same shape and dtype. Raises UsageProblem
+        for arrays of another kind or a setting the model cannot meet, WeightsMissing if scratches are to be found and
+        the model has no detector, OutOfMemory if even the smallest tiles do not fit.
+        """
+        settings = settings or RestoreSettings()
+        planes = as_colour_planes(image)
+        with torch.inference_mode():
+            damaged = self._damage(planes, mask, settings)
+            fraction = float(damaged.mean())
+            if settings.strength == 0:
+                return Restoration(image=image, mask=damaged, damaged_fraction=fraction, unchanged=True)
+            branch, notes = self._branch(damaged, settings)
+            restored = self._restored(planes, damaged, branch, settings)
+        if not fraction and settings.tone == "keep" and is_sound(planes, restored):
+            return Restoration(image=image, mask=damaged, damaged_fraction=0.0, unchanged=True, notes=notes)
+        return Restoration(image=restored.reshape(image.shape), mask=damaged, damaged_fraction=fraction, notes=notes)
+
+    def _damage(self, image: Pixels, mask: NDArray[np.generic] | None, settings: RestoreSettings) -> NDArray[np.bool_]:
+        """The mask that was given, or what the detector finds, or nothing."""
+        if mask is not None:
+            return as_mask(mask, image.shape[:2])
+        if not settings.scratches:
+            return np.zeros(image.shape[:2], bool)
+        if self._detector is None:
+            raise WeightsMissing(
+                f"the model {self.model.name} has no scratch detector",
+                hint="train one into its folder with `oldphoto train detector`, or use --no-scratches or --mask",
+                path=self.model.folder,
+            )
+        return self._detector.probability(image) >= settings.threshold
+
+    def _branch(self, damaged: NDArray[np.bool_], settings: RestoreSettings) -> tuple[str, tuple[str, ...]]:
+        """Which mapping: quality without damage, else by --attention and size, as far as the model has them."""
+        if settings.attention == "patch" and "patch" not in self._model.branches:
+            raise UsageProblem(f"the model {self.model.name} has no patch attention", hint="use --attention auto")
+        if not damaged.any():
+            wanted = ("quality", "scratch", "patch")
+        elif settings.attention == "patch" or (
+            settings.attention == "auto" and damaged.size > LARGEST_FULL_ATTENTION_PX and not self._is_local("scratch")
+        ):
+            wanted = ("patch", "scratch", "quality")
+        else:
+            wanted = ("scratch", "patch", "quality")
+        chosen = next(branch for branch in wanted if branch in self._model.branches)
+        if damaged.any() and chosen == "quality":
+            return chosen, (f"the model {self.model.name} cannot fill scratches: its quality mapping was used",)
+        return chosen, ()
+
+    def _is_local(self, branch: str) -> bool:
+        return branch in self._model.branches and self._model.way(branch).is_local
+
+    def _restored(self, image: Pixels, damaged: NDArray[np.bool_], branch: str, settings: RestoreSettings) -> Pixels:
+        """Through the networks, tone and strength: (H, W, C) in the photo's dtype."""
+        way = self._model.way(branch)
+        if branch == "patch":
+            damaged = cv2.dilate(damaged.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=3).astype(bool)
+        task = Task(way, image, damaged, self._model.device, self._model.dtype)
+        side = self._tile_side()
+        while True:
+            try:
+                return self._run(task, side, settings)
+            except (torch.cuda.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                if side <= SMALLEST_TILE_PX or not way.is_local:
+                    height, width = damaged.shape
+                    raise OutOfMemory(
+                        f"a photo of {width} x {height} pixels does not fit the memory of {self.device_name}",
+                        hint="use --model small, --device cpu or a smaller photo",
+                    ) from error
+                side //= 2
+                log.warning("out of memory: trying again with tiles of %d px", side)
+
+    def _run(self, task: Task, side: int, settings: RestoreSettings) -> Pixels:
+        """Whole or in tiles of the given side."""
+        height, width = task.mask.shape
+        if not task.way.is_local or (height <= side and width <= side):
+            unit = to_unit(whole(task))
+            return blend(task.image, stretch(unit) if settings.tone == "stretch" else unit, settings.strength)
+        if settings.tone == "stretch":
+            full = np.empty((height, width, 3), np.float32)
+            for box, tile in tiled(task, side):
+                full[box.slices] = to_unit(tile)
+            return blend(task.image, stretch(full), settings.strength)
+        restored = np.empty_like(task.image)
+        for box, tile in tiled(task, side):
+            restored[box.slices] = blend(task.image[box.slices], to_unit(tile), settings.strength)
+        return restored
+
+    def _tile_side(self) -> int:
+        budget = working_bytes(self._model.device, self.max_memory_bytes)
+        return tile_side(budget, BYTES_PER_PX, halo_px=96, multiple=4, largest_px=LARGEST_TILE_PX)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """torch's CPU allocator raises a plain RuntimeError."""
+    return not isinstance(error, RuntimeError) or "memory" in str(error).lower()

@@ -1,0 +1,76 @@
+"""Cutting a picture into tiles that together give what the whole would have given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in pixels: rows top..bottom, columns left..right, ends excluded."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.bottom - self.top, self.right - self.left
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """To cut it out of an array."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def grown(self, margin: int, height: int, width: int) -> Box:
+        """With `margin` on every side, but not beyond a picture of the given size."""
+        return Box(
+            max(self.top - margin, 0),
+            max(self.left - margin, 0),
+            min(self.bottom + margin, height),
+            min(self.right + margin, width),
+        )
+
+    def within(self, other: Box) -> Box:
+        """The same rectangle in coordinates that start at the other's corner."""
+        return Box(self.top - other.top, self.left - other.left, self.bottom - other.top, self.right - other.left)
+
+    def divided(self, factor: int) -> Box:
+        """In coordinates of a picture `factor` times smaller; all sides must be multiples of it."""
+        assert all(side % factor == 0 for side in (self.top, self.left, self.bottom, self.right)), self
+        return Box(self.top // factor, self.left // factor, self.bottom // factor, self.right // factor)
+
+    def clipped(self, height: int, width: int) -> Box:
+        """Without what lies beyond a picture of the given size."""
+        return Box(self.top, self.left, min(self.bottom, height), min(self.right, width))
+
+
+def padded_size(height: int, width: int, *, multiple: int, smallest: int) -> tuple[int, int]:
+    """The smallest size a network takes that holds the picture: multiples of `multiple`, at least `smallest`."""
+
+    def up(side: int) -> int:
+        return -(-max(side, smallest) // multiple) * multiple
+
+    return up(height), up(width)
+
+
+def grid(height: int, width: int, *, side: int, multiple: int) -> Iterator[Box]:
+    """Tiles of about equal size, at most `side` each way, whose borders are multiples of `multiple`.
+
+    height and width must be multiples themselves.
+    """
+    rows, columns = _cuts(height, side, multiple), _cuts(width, side, multiple)
+    for top, bottom in pairwise(rows):
+        for left, right in pairwise(columns):
+            yield Box(top, left, bottom, right)
+
+
+def _cuts(length: int, side: int, multiple: int) -> list[int]:
+    pieces = math.ceil(length / max(side, multiple))
+    step = -(-length // (pieces * multiple)) * multiple
+    return [*range(0, length, step), length]

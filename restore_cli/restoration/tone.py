@@ -1,0 +1,43 @@
+"""What happens to a result after the networks: tone, strength, and whether anything was changed at all."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from restore_cli.restoration.pixels import Pixels, quantise
+
+SOUND_MEAN = 1.0 / 255
+SOUND_PEAK = 8.0 / 255
+"""A photo without damage whose result differs by less than this on average, and at the 99.9th percentile, is sound."""
+
+
+def stretch(unit: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Darkest value to 0, brightest to 1, over all channels together: what the released code does to every result."""
+    low, high = float(unit.min()), float(unit.max())
+    return (unit - low) / max(high - low, 1e-5)
+
+
+def blend(image: Pixels, unit: NDArray[np.float32], strength: float) -> Pixels:
+    """The photo (H, W, C) moved towards the result (H, W, 3) in [0, 1] by `strength`; grey stays grey (luma).
+
+    Returns the photo's dtype and shape; strength 0 gives its pixels exactly.
+    """
+    if strength == 0:
+        return image
+    if image.shape[2] == 1:
+        unit = cv2.cvtColor(np.ascontiguousarray(unit), cv2.COLOR_RGB2GRAY)[:, :, None].astype(np.float32)
+    if strength < 1:
+        before = image.astype(np.float32) / np.iinfo(image.dtype).max
+        unit = before + strength * (unit - before)
+    return quantise(unit, image.dtype)
+
+
+def is_sound(image: Pixels, restored: Pixels) -> bool:
+    """Whether the result says that nothing was wrong with the photo, beyond what an eye or a scanner would notice."""
+    difference = np.abs(restored.astype(np.int32) - image.astype(np.int32))
+    scale = np.iinfo(image.dtype).max
+    if float(difference.mean()) >= SOUND_MEAN * scale:
+        return False
+    return float((difference > SOUND_PEAK * scale).mean()) < 0.001
