@@ -61,6 +61,11 @@ def natural_key(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
     return tuple((0, int(part)) if index % 2 else (1, part) for index, part in enumerate(parts)), name
 
 
+def real_path(path: Path) -> Path:
+    """Without symbolic links, as far as it exists. Unlike Path.resolve, a loop of links is no error."""
+    return Path(os.path.realpath(path))
+
+
 def _in_folder(folder: Path, *, recursive: bool, output: Path | None) -> list[Found]:
     return [
         Found(path=path, below=path.relative_to(folder))
@@ -116,7 +121,7 @@ def _refuse_output_inside(folder: Path, output: Path | None) -> None:
     """Results inside an input folder would be inputs of the next run."""
     if output is None:
         return
-    inner, outer = output.resolve(), folder.resolve()
+    inner, outer = real_path(output), real_path(folder)
     if inner == outer or outer in inner.parents:
         raise UsageProblem(
             f"the destination {output} lies inside the input folder {folder}",

@@ -31,6 +31,13 @@ class Staged:
         self._stream = stream
         self._temporary = temporary
 
+    def fill(self, blocks: Iterable[bytes]) -> None:
+        """Write the content and flush it to the disk."""
+        for block in blocks:
+            self._stream.write(block)
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+
     def commit(self) -> None:
         """Give the file its name, replacing what had it. Raises PhotoUnwritable."""
         try:
@@ -51,17 +58,20 @@ class Staged:
             self._stream.close()
 
 
-def stage(data: bytes | memoryview, target: Path) -> Staged:
+def stage(data: bytes, target: Path) -> Staged:
     """Write `data` beside `target`, flushed to the disk; missing folders are made. Raises PhotoUnwritable."""
+    return stage_blocks((data,), target)
+
+
+def stage_blocks(blocks: Iterable[bytes], target: Path) -> Staged:
+    """The same for content that comes in blocks."""
     check_writable(target)
     try:
         staged = _open_locked(target)
     except OSError as error:
         raise unwritable(target, error) from error
     try:
-        staged._stream.write(data)
-        staged._stream.flush()
-        os.fsync(staged._stream.fileno())
+        staged.fill(blocks)
     except OSError as error:
         staged.discard()
         raise unwritable(target, error) from error
@@ -69,11 +79,6 @@ def stage(data: bytes | memoryview, target: Path) -> Staged:
         staged.discard()
         raise
     return staged
-
-
-def write_whole(data: bytes | memoryview, target: Path) -> None:
-    """Write `data` to `target` so that it is there completely or not at all. Raises PhotoUnwritable."""
-    stage(data, target).commit()
 
 
 def check_writable(target: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from restore_cli.batch.discover import Found
+from restore_cli.batch.discover import Found, real_path
 from restore_cli.errors import UsageProblem
 
 
@@ -42,8 +42,8 @@ class MaskSource:
         """The photos among `found`: where masks lie among the photos, NAME_mask.png of another photo is not one."""
         if self.folder is None:
             return list(found)
-        masks = {mask.resolve() for mask in map(self.for_photo, found) if mask is not None}
-        return [photo for photo in found if photo.path is None or photo.path.resolve() not in masks]
+        masks = {real_path(mask) for mask in map(self.for_photo, found) if mask is not None}
+        return [photo for photo in found if photo.path is None or real_path(photo.path) not in masks]
 
     def check_any_match(self, *, jobs_have_masks: bool) -> None:
         """Raises UsageProblem if a folder of masks fits no photo at all, which is a wrong folder."""

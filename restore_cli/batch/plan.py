@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from restore_cli.batch.discover import Found, find_photos
+from restore_cli.batch.discover import Found, find_photos, real_path
 from restore_cli.batch.masks import MaskSource
 from restore_cli.batch.names import Naming, first_clash, ignores_case
 from restore_cli.batch.shard import Shard
@@ -190,7 +190,7 @@ def _job(photo: Found, target: Path, key: str, format: str, options: PlanOptions
 
 def _each_once(jobs: Iterable[Job]) -> list[Job]:
     """A photo given twice, by name and with its folder, is one job."""
-    once = {(job.source and job.source.resolve(), job.target): job for job in jobs}
+    once = {(real_path(job.source) if job.source else None, job.target): job for job in jobs}
     return list(once.values())
 
 
@@ -209,9 +209,9 @@ def _identities(path: Path | None) -> Iterator[object]:
     """What makes a path the same file as another: its resolved name, and its inode where it exists."""
     if path is None:
         return
+    yield real_path(path)
     try:
-        yield str(path.resolve())
         status = path.stat()
-        yield status.st_dev, status.st_ino
-    except (OSError, RuntimeError):  # does not exist yet, or a loop of links
+    except OSError:  # does not exist yet, or a loop of links
         return
+    yield status.st_dev, status.st_ino

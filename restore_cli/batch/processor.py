@@ -33,7 +33,7 @@ class Processed:
     """(H, W), a detector's result: the mask as 0 and 255, or 255 * probability."""
     damaged_fraction: float
     faces: tuple[Mapping[str, Any], ...] = ()
-    """One mapping a restored face: box (x, y, w, h), score, action."""
+    """One mapping a face that was found: box (x, y, w, h), score, action ("refined" where something was done)."""
     unchanged: bool = False
     """Nothing was wrong: the pixels are the photo's own."""
     notes: tuple[str, ...] = ()

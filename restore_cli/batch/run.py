@@ -1,16 +1,16 @@
-"""A run: a plan, an order and an engine become a stream of results."""
+"""A run: jobs, a worker and an engine become a stream of results."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import BinaryIO, Literal, Protocol
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Literal, Protocol
 
 from restore_cli.batch.files import remove_remains
 from restore_cli.batch.local import LocalEngine
-from restore_cli.batch.plan import Job, Plan
+from restore_cli.batch.plan import Job
 from restore_cli.batch.result import PhotoResult
 from restore_cli.batch.stop import StopSignal
-from restore_cli.batch.worker import Order, Worker
+from restore_cli.batch.worker import Worker
 from restore_cli.errors import UsageProblem
 
 EngineName = Literal["local", "ray"]
@@ -37,22 +37,19 @@ def choose_engine(name: EngineName, *, threads: int | None = None) -> Engine:
 
 
 def run_batch(
-    plan: Plan,
-    order: Order,
+    jobs: Collection[Job],
+    worker: Worker,
     *,
     engine: Engine | None = None,
     stop: StopSignal | None = None,
     started: Callable[[Job], None] = lambda job: None,
-    stdin: BinaryIO | None = None,
-    stdout: BinaryIO | None = None,
 ) -> Iterator[PhotoResult]:
-    """Do every job of the plan; each ends as one PhotoResult, and one bad photo stops nothing.
+    """Do every job; each ends as one PhotoResult, and one bad photo stops nothing.
 
     Raises WeightsMissing, WeightsDamaged or UsageProblem as soon as it is clear that no photo can be done.
     `stop` is for callers that handle signals: a KeyboardInterrupt raised inside ends the run as well, with what is
     finished given out, and leaves `stop.requested` set.
     """
-    worker = Worker(order, stdin=stdin, stdout=stdout)
-    remove_remains({target.parent for job in plan.jobs for target in job.targets})
+    remove_remains({target.parent for job in jobs for target in job.targets})
     chosen = engine or LocalEngine()
-    return chosen.run(worker, plan.jobs, stop=stop or StopSignal(), started=started)
+    return chosen.run(worker, jobs, stop=stop or StopSignal(), started=started)

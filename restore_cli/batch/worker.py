@@ -8,8 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from restore_cli.batch import files
+from restore_cli.batch.current import current_photo
 from restore_cli.batch.encode import Encode, Encoded, EncodeOptions, encode_photo
 from restore_cli.batch.journal import Entry, fingerprint
 from restore_cli.batch.ledger import Existing, Ledger
@@ -32,9 +32,6 @@ from restore_cli.imaging import Photo, read, read_mask
 from restore_cli.imaging.photo import Pixels
 
 logger = logging.getLogger(__name__)
-current_photo: ContextVar[str] = ContextVar("current_photo", default="")
-"""Which photo this thread is busy with: log records are told apart by it."""
-
 T = TypeVar("T")
 
 
@@ -89,9 +86,19 @@ class Worker:
     def __init__(self, order: Order, *, stdin: BinaryIO | None = None, stdout: BinaryIO | None = None) -> None:
         self._order = order
         self._stdin, self._stdout = stdin, stdout
-        self._model = order.processor.model()
+        self.model = order.processor.model()
         self._loaded = False
         self._ledger = Ledger(order.root, order.existing) if order.root is not None else None
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """What shapes all results beside the photos and the model."""
+        options = self._order.options
+        return {
+            **self._order.processor.settings(),
+            "quality": options.quality,
+            "strip_metadata": options.strip_metadata,
+        }
 
     def prepare(self, job: Job) -> Prepared | PhotoResult:
         """Decide whether there is anything to do, and read the photo."""
@@ -103,7 +110,11 @@ class Worker:
             self._order.processor.load()
             self._loaded = True
 
-        def act(started: float) -> Computed:
+        def act(started: float) -> Computed | PhotoResult:
+            job = prepared.job
+            # Another run on the same folder may have done it since it was read.
+            if (entry := self._entry_if_done(job, prepared.input_sha256)) is not None:
+                return self._skipped(job, entry, prepared.original, started)
             processed = self._order.processor.process(prepared.photo, prepared.mask)
             spent = time.perf_counter() - started
             return Computed(prepared=prepared, processed=processed, seconds=prepared.seconds + spent)
@@ -141,15 +152,17 @@ class Worker:
         original = read_source(job.source, self._stdin)
         mask_bytes = read_source(job.given_mask, None) if job.given_mask else b""
         input_sha256 = _sha256(original) + (_sha256(mask_bytes) if job.given_mask else "")
-        if self._ledger is not None:
-            settings_sha256 = self._settings_sha256(job)
-            entry = self._ledger.done(job, input_sha256=input_sha256, settings_sha256=settings_sha256)
-            if entry is not None:
-                return self._skipped(job, entry, original, started)
+        if (entry := self._entry_if_done(job, input_sha256)) is not None:
+            return self._skipped(job, entry, original, started)
         photo = _decode(original, job)
         mask = read_mask(job.given_mask, photo.pixels.shape[:2]) if job.given_mask else None
         spent = time.perf_counter() - started
         return Prepared(job=job, original=original, photo=photo, mask=mask, input_sha256=input_sha256, seconds=spent)
+
+    def _entry_if_done(self, job: Job, input_sha256: str) -> Entry | None:
+        if self._ledger is None:
+            return None
+        return self._ledger.done(job, input_sha256=input_sha256, settings_sha256=self._settings_sha256(job))
 
     def _skipped(self, job: Job, entry: Entry, original: bytes, started: float) -> PhotoResult:
         pictures = None
@@ -169,7 +182,7 @@ class Worker:
     def _deliver(self, computed: Computed, started: float) -> PhotoResult:
         prepared, processed = computed.prepared, computed.processed
         job, photo = prepared.job, prepared.photo
-        encoded = self._order.encode(job, prepared.original, photo, processed, self._model, self._order.options)
+        encoded = self._order.encode(job, prepared.original, photo, processed, self.model, self._order.options)
         pictures = self._pictures(photo.pixels, processed.pixels, processed.mask)
         height, width = photo.pixels.shape[:2]
         result = PhotoResult(
@@ -179,7 +192,7 @@ class Worker:
             seconds=computed.seconds + time.perf_counter() - started,
             size=(width, height),
             damaged_fraction=processed.damaged_fraction,
-            faces=len(processed.faces),
+            faces=sum(face.get("action") == "refined" for face in processed.faces),
             notes=(*photo.carried.notes, *processed.notes),
             pictures=pictures,
         )
@@ -210,7 +223,7 @@ class Worker:
                 computed.processed,
                 original=computed.prepared.original,
                 result=encoded.result,
-                model=self._model,
+                model=self.model,
                 settings=self._settings(job),
                 size=result.size,
             )
@@ -218,17 +231,10 @@ class Worker:
         return {path: content for path, content in contents.items() if path is not None and content is not None}
 
     def _settings(self, job: Job) -> dict[str, object]:
-        """Everything that shapes the job's files beside the photo, the mask and the model."""
-        options = self._order.options
-        return {
-            **self._order.processor.settings(),
-            "format": job.format,
-            "quality": options.quality,
-            "strip_metadata": options.strip_metadata,
-        }
+        return {**self.settings, "format": job.format}
 
     def _settings_sha256(self, job: Job) -> str:
-        return fingerprint([self._settings(job), self._model.sha256])
+        return fingerprint([self._settings(job), self.model.sha256])
 
     def _pictures(self, before: Pixels, after: Pixels, mask: NDArray[np.bool_] | None) -> Pictures | None:
         px = self._order.thumbnail_px

@@ -13,8 +13,10 @@ QUALITY = 72
 """JPEG quality: thumbnails of 1,000 photos have to fit into one page."""
 
 
-def thumbnail_px(photos: int) -> int:
-    """Long side of the pictures for a run of so many photos, so that the page stays within some tens of megabytes."""
+def thumbnail_px(photos: int | None) -> int:
+    """Long side of the pictures for a run of so many photos (None: nobody knows), to keep the page to some 50 MB."""
+    if photos is None:
+        return 360
     return 720 if photos <= 100 else 480 if photos <= 400 else 360 if photos <= 2000 else 240
 
 
@@ -37,9 +39,10 @@ def _small(pixels: Pixels, long_side_px: int) -> NDArray[np.uint8]:
 
 
 def _small_mask(mask: NDArray[np.bool_], long_side_px: int) -> NDArray[np.uint8]:
-    """A scratch of one pixel still shows: any damage lights up its whole thumbnail pixel, in steps."""
+    """Red on black, to be screened over the photo. A scratch of one pixel still shows: any damage counts."""
     shares = _small(mask.astype(np.uint8)[:, :, None] * 255, long_side_px)
-    return np.where(shares > 0, np.maximum(shares, 160), 0).astype(np.uint8)
+    red = np.where(shares > 0, np.maximum(shares, 160), 0).astype(np.uint8)
+    return np.concatenate([red, np.zeros_like(red), np.zeros_like(red)], axis=2)
 
 
 def _jpeg(pixels: NDArray[np.uint8]) -> bytes:

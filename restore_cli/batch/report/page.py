@@ -1,0 +1,83 @@
+"""The report of a run: one self-contained HTML file, written as results come and put in place at the end."""
+
+from __future__ import annotations
+
+import html
+import tempfile
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import restore_cli
+from restore_cli.batch.files import stage_blocks
+from restore_cli.batch.report.card import card
+from restore_cli.batch.result import PhotoResult, Tally
+
+_BLOCK_BYTES = 1 << 20
+
+
+class ReportPage:
+    """Collects cards on the disk, not in memory; leaving its `with` writes the page. Raises PhotoUnwritable."""
+
+    def __init__(self, path: Path, *, facts: Mapping[str, Any]) -> None:
+        """facts: model and settings of the run, shown once."""
+        self._path = path
+        self._facts = facts
+        self._tally = Tally()
+        self._begun = datetime.now().astimezone()
+        # A temporary file without a name: nothing stays behind when the run is killed.
+        self._cards = tempfile.TemporaryFile("w+b")  # noqa: SIM115  # closed by __exit__
+
+    def add(self, result: PhotoResult) -> None:
+        """One more photo."""
+        self._tally = self._tally.plus(result)
+        self._cards.write(card(result, self._path.parent).encode("utf-8"))
+
+    def __enter__(self) -> ReportPage:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            if self._tally.photos:
+                stage_blocks(self._page(), self._path).commit()
+        finally:
+            self._cards.close()
+
+    def _page(self) -> Iterator[bytes]:
+        yield self._head().encode("utf-8")
+        self._cards.seek(0)
+        while block := self._cards.read(_BLOCK_BYTES):
+            yield block
+        yield f"</main><script>{_asset('page.js')}</script></body></html>\n".encode()
+
+    def _head(self) -> str:
+        tally = self._tally
+        counts = {"all": tally.photos, "done": tally.done, "unchanged": tally.unchanged}
+        counts |= {"skipped": tally.skipped, "failed": tally.failed}
+        buttons = "".join(
+            f'<button type="button" data-show="{name}" aria-pressed="{pressed}">{name} {count}</button>'
+            for (name, count), pressed in zip(counts.items(), ("true", *["false"] * 4), strict=True)
+            if count
+        )
+        ended = datetime.now().astimezone()
+        rows = {
+            "oldphoto": restore_cli.__version__,
+            **self._facts,
+            "begun": self._begun.isoformat(" ", "seconds"),
+            "ended": ended.isoformat(" ", "seconds"),
+        }
+        table = "".join(f"<tr><td>{html.escape(k)}</td><td>{html.escape(str(v))}</td></tr>" for k, v in rows.items())
+        return (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>oldphoto: before and after</title>'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f"<style>{_asset('page.css')}</style></head><body><h1>Before and after</h1>"
+            f"<details><summary>Settings and times</summary><table>{table}</table></details>"
+            f'<nav>{buttons}<input type="search" placeholder="name" aria-label="find by name"></nav><main>\n'
+        )
+
+
+def _asset(name: str) -> str:
+    return resources.files("restore_cli.batch.report").joinpath(name).read_text("utf-8")

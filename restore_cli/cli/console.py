@@ -1,0 +1,134 @@
+"""The terminal: messages for people on stderr, data for programs on a stdout that nothing else reaches."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, BinaryIO, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from restore_cli.errors import OldPhotoError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Talk:
+    """How much is said."""
+
+    quiet: bool = False
+    """Only errors."""
+    debug: bool = False
+    """Tracebacks and the library's debug log."""
+
+
+_talk = Talk()
+
+
+def configure(talk: Talk) -> None:
+    """Set once, by `main`, before a command runs."""
+    global _talk
+    _talk = talk
+
+
+def is_quiet() -> bool:
+    """Whether --quiet was given."""
+    return _talk.quiet
+
+
+def is_debug() -> bool:
+    """Whether --debug was given."""
+    return _talk.debug
+
+
+def console() -> Console:
+    """For messages, progress and tables: stderr; nothing with --quiet. Colour and bars only on a terminal."""
+    return _console(quiet=_talk.quiet, terminal=_is_terminal(), plain=bool(os.environ.get("NO_COLOR")))
+
+
+def error_console() -> Console:
+    """For what has to be said even with --quiet."""
+    return _console(quiet=False, terminal=_is_terminal(), plain=bool(os.environ.get("NO_COLOR")))
+
+
+def shows_bars() -> bool:
+    """Whether a progress bar may be drawn."""
+    return _is_terminal() and not _talk.quiet and not os.environ.get("NO_COLOR")
+
+
+def say(message: str) -> None:
+    """One line to people, as it is: square brackets in names are no markup, long lines are not broken."""
+    console().print(printable(message), markup=False, highlight=False, soft_wrap=True)
+
+
+def complain(error: OldPhotoError) -> None:
+    """An expected error: what happened and where, then what to do about it."""
+    out = error_console()
+    out.print("error:", style="bold red", end=" ", highlight=False)
+    out.print(printable(error.message), markup=False, highlight=False, soft_wrap=True)
+    if error.hint:
+        out.print(printable(error.hint), markup=False, highlight=False, soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """Names may hold newlines, escape sequences and bytes that are no text: shown escaped, so that a line is a line."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape", "backslashreplace").decode("ascii")
+        for character in text
+    )
+
+
+@contextlib.contextmanager
+def data_stdout() -> Iterator[BinaryIO]:
+    """The real stdout as a byte stream; whatever else prints meanwhile, from Python or from C, lands on stderr."""
+    caught = sys.stdout
+    caught.flush()
+    if _descriptor_of(caught) != 1:  # a test or an embedding program has replaced it: its buffer takes the data
+        with contextlib.redirect_stdout(sys.stderr):
+            yield caught.buffer
+            caught.buffer.flush()
+        return
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    stream = os.fdopen(kept, "wb")
+    try:
+        yield stream
+        stream.flush()
+    finally:
+        with contextlib.suppress(OSError):  # a reader that went away has been reported already
+            caught.flush()
+        os.dup2(kept, 1)
+        with contextlib.suppress(OSError):
+            stream.close()
+
+
+def _descriptor_of(stream: TextIO) -> int | None:
+    try:
+        return stream.fileno()
+    except (OSError, ValueError):
+        return None
+
+
+@lru_cache
+def _console(*, quiet: bool, terminal: bool, plain: bool) -> Console:
+    from rich.console import Console
+
+    return Console(
+        stderr=True,
+        quiet=quiet,
+        force_terminal=terminal,
+        force_interactive=terminal and not plain,
+        no_color=plain or not terminal,
+        highlight=False,
+    )
+
+
+def _is_terminal() -> bool:
+    try:
+        return sys.stderr.isatty()
+    except ValueError:  # closed
+        return False

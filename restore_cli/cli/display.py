@@ -1,0 +1,123 @@
+"""How a run looks on a terminal, in a log file, and at its end."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from restore_cli.cli.console import console, error_console, printable, say, shows_bars
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from restore_cli.batch.plan import Job
+    from restore_cli.batch.result import PhotoResult
+
+FAILURES_LISTED = 50
+"""Rows of the closing table; each failure was reported when it happened."""
+NAME_WIDTH = 32
+
+
+class RunDisplay:
+    """A progress bar where there is a terminal, else one line a photo; failures at once; a summary at the end."""
+
+    def __init__(self, total: int | None) -> None:
+        """total: photos to come; None where nobody knows (--watch)."""
+        from restore_cli.batch.result import Tally
+
+        self.tally = Tally()
+        self._total = total
+        self._failures: list[tuple[str, str]] = []
+        self._started = time.monotonic()
+        self._progress: Progress | None = None
+
+    def __enter__(self) -> RunDisplay:
+        if shows_bars() and self._total is not None:
+            self._progress = _progress()
+            self._task = self._progress.add_task("", total=self._total, rate="")
+            self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def started(self, job: Job) -> None:
+        """This photo has the device now."""
+        if self._progress is not None:
+            self._progress.update(self._task, description=_shortened(job.shown))
+
+    def finished(self, result: PhotoResult) -> None:
+        """Count one more photo, and say what is worth a line."""
+        self.tally = self.tally.plus(result)
+        if result.status == "failed":
+            reason = result.error or ""
+            self._failures.append((result.input, reason))
+            error_console().print(
+                printable(f"failed {result.input}: {reason}"), markup=False, highlight=False, soft_wrap=True
+            )
+        elif self._progress is None and result.status != "skipped":
+            of = "" if self._total is None else f"/{self._total}"
+            say(f"[{self.tally.photos}{of}] {result.status} {result.input} -> {result.output}  {result.seconds:.1f} s")
+        for note in result.notes:
+            say(f"{result.input}: {note}")
+        if self._progress is not None:
+            self._progress.update(self._task, advance=1, rate=self._rate())
+
+    def summary(self, *, interrupted: bool) -> None:
+        """The closing table, or one line for one photo."""
+        seconds = time.monotonic() - self._started
+        tally = self.tally
+        if interrupted:
+            say("interrupted: finished photos stay, the same command goes on with the rest")
+        if tally.photos == 1 and not interrupted:
+            say(f"{self._counts()} in {seconds:.1f} s")
+            return
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False)
+        for name in ("done", "unchanged", "skipped", "failed"):
+            table.add_column(name, justify="right")
+        table.add_column("seconds", justify="right")
+        table.add_row(*map(str, (tally.done, tally.unchanged, tally.skipped, tally.failed)), f"{seconds:.1f}")
+        console().print(table)
+        self._list_failures()
+
+    def _counts(self) -> str:
+        names = ("done", "unchanged", "skipped", "failed")
+        return ", ".join(f"{getattr(self.tally, name)} {name}" for name in names if getattr(self.tally, name))
+
+    def _list_failures(self) -> None:
+        if not self._failures:
+            return
+        say("failed:")
+        for name, reason in self._failures[:FAILURES_LISTED]:
+            say(f"  {name}: {reason}")
+        if len(self._failures) > FAILURES_LISTED:
+            say(f"  ... and {len(self._failures) - FAILURES_LISTED} more, each named above")
+
+    def _rate(self) -> str:
+        seconds = max(time.monotonic() - self._started, 1e-3)
+        computed = self.tally.done + self.tally.unchanged
+        return f"{computed / seconds:.2f} photos/s  {self.tally.megapixels / seconds:.2f} MP/s"
+
+
+def _progress() -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}", markup=False),
+        TimeRemainingColumn(),
+        console=console(),
+        transient=True,
+    )
+
+
+def _shortened(name: str) -> str:
+    """The end of a path says more than its beginning."""
+    shown = printable(name)
+    return shown if len(shown) <= NAME_WIDTH else "…" + shown[1 - NAME_WIDTH :]

@@ -1,0 +1,99 @@
+"""The command `oldphoto`: its subcommands, and the one place that turns errors into messages and exit codes.
+
+Command modules import typer and the standard library only; what they do is imported when they do it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Annotated
+
+import typer
+
+import restore_cli
+from restore_cli.cli import detect, restore
+from restore_cli.cli.console import Talk, complain, configure, error_console, is_debug
+from restore_cli.errors import OldPhotoError
+
+GLOBAL_FLAGS = ("--quiet", "--debug")
+"""Understood before and after the command's name."""
+
+app = typer.Typer(
+    name="oldphoto",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("restore")(restore.restore)
+app.command("detect-scratches")(detect.detect_scratches)
+for _name in ("weights", "train", "degrade", "evaluate", "doctor"):  # TODO plain imports
+    try:
+        _module = importlib.import_module(f"restore_cli.cli.{_name}")
+    except ImportError:
+        continue
+    if hasattr(_module, "app"):
+        app.add_typer(_module.app, name=_name)
+    else:
+        app.command(_name)(getattr(_module, _name))
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"oldphoto {restore_cli.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors. Also after the command.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks and details. Also after the command.")
+    ] = False,
+) -> None:
+    """Bring old photographs back: find scratches, fill them, restore what is faded, noisy and blurred."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and return its exit code (see docs/errors.md). Raises nothing but SystemExit's causes."""
+    arguments, talk = _take_global_flags(sys.argv[1:] if argv is None else argv)
+    configure(talk)
+    try:
+        app(arguments, prog_name="oldphoto")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
+    except KeyboardInterrupt:
+        return 130
+    except OldPhotoError as error:
+        complain(error)
+        _show_traceback()
+        return error.exit_code
+    except Exception as error:  # the edge of a run
+        message = f"{type(error).__name__}: {error}"
+        hint = "" if is_debug() else "Run it again with --debug and report what it shows."
+        complain(OldPhotoError(f"this is a bug in oldphoto: {message}", hint=hint))
+        _show_traceback()
+        return 1
+    return 0
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+def _take_global_flags(arguments: list[str]) -> tuple[list[str], Talk]:
+    """Flags after `--` are file names and stay."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    flags = set(arguments[:end]) & set(GLOBAL_FLAGS)
+    rest = [argument for argument in arguments[:end] if argument not in GLOBAL_FLAGS]
+    return rest + arguments[end:], Talk(quiet="--quiet" in flags, debug="--debug" in flags)
+
+
+def _show_traceback() -> None:
+    if is_debug():
+        error_console().print_exception()

@@ -1,0 +1,109 @@
+"""Options that several commands share, and the words in which they are given."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from restore_cli.errors import UsageProblem
+from restore_cli.restoration.settings import Precision
+
+if TYPE_CHECKING:
+    from restore_cli.batch.shard import Shard
+
+ExistingChoice = Literal["skip", "overwrite", "fail"]
+
+Paths = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT... OUTPUT",
+        help="Photos and folders, then the destination: a folder, or a file for one photo. - is stdin or stdout.",
+        show_default=False,
+    ),
+]
+Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Subfolders too; the tree is kept.")]
+Model = Annotated[str, typer.Option("--model", metavar="NAME", help="auto, small, wan2020, or a folder from `train`.")]
+Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")]
+PrecisionChoice = Annotated[
+    Precision, typer.Option("--precision", help="auto: bf16 where the device is faster with it.")
+]
+MaxMemory = Annotated[
+    str,
+    typer.Option("--max-memory", metavar="SIZE", help="Working memory to stay within, by tiling: 4GB, 512MB, auto."),
+]
+Threshold = Annotated[
+    float, typer.Option("--threshold", min=0, max=1, help="Scratch probability from which a pixel counts as damaged.")
+]
+Existing = Annotated[
+    ExistingChoice,
+    typer.Option(
+        "--existing",
+        help="skip: leave what is done with the same input and settings, redo what is not. "
+        "overwrite: redo all. fail: never replace a file.",
+    ),
+]
+Suffix = Annotated[str, typer.Option("--suffix", metavar="TEXT", help="Added to the stem of each output.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a photo on stdout.")]
+Jobs = Annotated[
+    str, typer.Option("--jobs", metavar="N", help="Photos decoded and encoded beside the device; auto chooses.")
+]
+ShardChoice = Annotated[
+    str | None,
+    typer.Option("--shard", metavar="I/N", help="Only part I of N of the photos, split the same way everywhere."),
+]
+
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
+
+
+def parse_memory(text: str) -> int | None:
+    """ "4GB" -> 4,000,000,000 bytes, "512MiB" -> 536,870,912; None for "auto". Raises UsageProblem."""
+    if text.strip().lower() == "auto":
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?I?)B?", text.strip().upper(), re.ASCII)
+    size = int(float(match[1]) * UNITS[match[2]]) if match and match[2] in UNITS else 0
+    if size <= 0:
+        raise UsageProblem(f"--max-memory {text} is no amount of memory", hint="For example 4GB, 512MB or auto.")
+    return size
+
+
+def parse_jobs(text: str) -> int | None:
+    """ "4" -> 4; None for "auto". Raises UsageProblem."""
+    if text.strip().lower() == "auto":
+        return None
+    if not re.fullmatch(r"[1-9]\d{0,3}", text, re.ASCII):
+        raise UsageProblem(f"--jobs {text} is no number of photos", hint="Give a number from 1, or auto.")
+    return int(text)
+
+
+def split_paths(paths: list[str]) -> tuple[list[str], str]:
+    """Inputs and output, like cp. Raises UsageProblem."""
+    if len(paths) < 2:
+        raise UsageProblem(
+            f"no destination after {paths[0]}" if paths else "no photo given",
+            hint="Give photos or folders, then the destination: oldphoto restore PHOTOS restored",
+        )
+    if "" in paths:
+        raise UsageProblem("an empty name stands among the paths", hint="Is a variable in your script empty?")
+    return paths[:-1], paths[-1]
+
+
+def checked_suffix(text: str) -> str:
+    """The text, as part of a file name. Raises UsageProblem."""
+    if "/" in text or "\\" in text or "\0" in text:
+        raise UsageProblem(f"--suffix {text} would change the folder", hint="Give a part of a name, such as _restored.")
+    return text
+
+
+def parse_shard(text: str | None) -> Shard:
+    """ "2/8" -> the second of eight; None -> everything. Raises UsageProblem."""
+    from restore_cli.batch.shard import Shard, parse_shard
+
+    return Shard() if text is None else parse_shard(text)
+
+
+def as_path(text: str | None) -> Path | None:
+    """A path, or nothing."""
+    return None if text is None else Path(text)
