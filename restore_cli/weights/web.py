@@ -70,7 +70,8 @@ class Stream:
     def read(self, size: int) -> bytes:
         """Up to `size` bytes, b"" at the end. Raises TransientError when the connection breaks or stalls."""
         with _as_transient():
-            return self._response.read(size)
+            # Not read(): when a connection stalls, that loses what had come of the block.
+            return self._response.read1(size)
 
 
 def probe(address: Address, patience: Patience) -> Remote:
