@@ -2,108 +2,114 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from restore_cli.cli.console import console, printable, say, shows_bars
+from restore_cli.cli.options import Paths, Recursive, as_path, split_paths
 
 if TYPE_CHECKING:
     from restore_cli.batch.discover import Found
     from restore_cli.training.ageing import AgeingSettings, AgeingTargets
 
 RecipeName = Annotated[
-    str,
+    Literal["published", "realistic", "mixed"],
     typer.Option(
         "--recipe",
         help="published: blur, noise, resizing, JPEG and white holes. realistic: what happens to prints. "
-        "mixed: what training sees.",
+        "mixed: both, and sound photos, as training sees them.",
     ),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Another seed ages every photo differently.")]
+Damage = Annotated[
+    str | None,
+    typer.Option("--damage", metavar="DIR", help="Outlines of real damage, white on black, to mix in."),
+]
+Targets = Annotated[
+    str | None,
+    typer.Option("--targets", metavar="DIR", help="Where to write what each photo should be restored to."),
 ]
 
 
 def degrade(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Clean photos and folders of them.")],
-    output: Annotated[Path, typer.Argument(help="Folder for NAME.png and NAME_mask.png (white = damaged).")],
+    paths: Paths,
     recipe: RecipeName = "published",
-    seed: Annotated[int, typer.Option(min=0, help="Another seed ages every photo differently.")] = 0,
-    damage: Annotated[
-        Path | None, typer.Option(help="Folder of damage outlines, white on black, to mix into the procedural ones.")
-    ] = None,
-    targets: Annotated[
-        Path | None, typer.Option(help="Folder for what each old photo should be restored to (grey for grey prints).")
-    ] = None,
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Subfolders too; the tree is kept.")] = False,
+    seed: Seed = 0,
+    damage: Damage = None,
+    targets: Targets = None,
+    recursive: Recursive = False,
 ) -> None:
-    """Age clean photos, the same way each time for the same photo and seed."""
+    """Age clean photos: OUTPUT gets NAME.png and NAME_mask.png (white = damaged).
+
+    The same photo, seed and recipe give the same old photo each time.
+    """
     from restore_cli.batch.discover import find_photos
     from restore_cli.errors import NoPhotosFound
     from restore_cli.training.ageing import AgeingSettings
     from restore_cli.training.outlines import DamageOutlines
     from restore_cli.training.recipes import by_name
 
-    outlines = None if damage is None else DamageOutlines.load(damage)
+    given, output = split_paths(paths)
+    inputs = [Path(name) for name in given]
+    outlines = None if damage is None else DamageOutlines.load(Path(damage))
     settings = AgeingSettings(recipe=by_name(recipe), seed=seed, outlines=outlines)
-    for folder in filter(None, (targets, output)):
-        found = find_photos(inputs, recursive=recursive, output=folder)
+    if targets is not None:
+        find_photos(inputs, recursive=recursive, output=Path(targets))  # refuses a folder inside an input
+    found = find_photos(inputs, recursive=recursive, output=Path(output))
     if not found:
-        raise NoPhotosFound("the inputs hold no photos", hint="name files or folders with photos; -r for subfolders")
-    jobs = list(_plan(found, output, targets))
+        raise NoPhotosFound("no photos found in the inputs", hint="-r looks into subfolders as well.")
+    jobs = _plan(found, Path(output), as_path(targets))
     _refuse_clashes(jobs)
     _run(jobs, settings)
 
 
-def _plan(found: Iterable[Found], output: Path, clean: Path | None) -> Iterator[tuple[Path, AgeingTargets]]:
+def _plan(found: Iterable[Found], output: Path, clean: Path | None) -> list[tuple[Path, AgeingTargets]]:
     from restore_cli.training.ageing import AgeingTargets
 
+    jobs = []
     for photo in found:
         assert photo.path is not None  # stdin is no input of this command
         below = photo.below.with_suffix(".png")
-        yield (
-            photo.path,
-            AgeingTargets(
-                photo=output / below,
-                mask=output / below.with_name(f"{below.stem}_mask.png"),
-                clean=None if clean is None else clean / below,
-            ),
+        targets = AgeingTargets(
+            photo=output / below,
+            mask=output / below.with_name(f"{below.stem}_mask.png"),
+            clean=None if clean is None else clean / below,
         )
+        jobs.append((photo.path, targets))
+    return jobs
 
 
 def _refuse_clashes(jobs: list[tuple[Path, AgeingTargets]]) -> None:
     from restore_cli.batch.names import first_clash, ignores_case
     from restore_cli.errors import UsageProblem
 
-    written = [
-        (str(source), path) for source, job in jobs for path in (job.photo, job.mask, job.clean) if path is not None
-    ]
+    written = [(str(source), path) for source, targets in jobs for path in targets.paths]
     clash = first_clash(written, fold=ignores_case(jobs[0][1].photo.parent))
     if clash is not None:
         first, second, path = clash
-        raise UsageProblem(
-            f"{first} and {second} would both be written to {path}", hint="rename one of them", path=path
-        )
+        raise UsageProblem(f"{first} and {second} would both be written to {path}", hint="Rename one.", path=path)
 
 
 def _run(jobs: list[tuple[Path, AgeingTargets]], settings: AgeingSettings) -> None:
     from rich.progress import track
 
-    from restore_cli.cli.console import console
     from restore_cli.errors import PhotoUnreadable, PhotoUnwritable
     from restore_cli.training.ageing import age_file
 
-    failed = unrestorable = 0
-    for source, targets in track(jobs, "degrade", console=console(), transient=True):
+    failed = changed = 0
+    for source, targets in track(jobs, "degrade", console=console(), transient=True, disable=not shows_bars()):
         try:
             aged = age_file(source, targets, settings)
         except (PhotoUnreadable, PhotoUnwritable) as error:
             failed += 1
-            console().print(f"{source}: {error}. {error.hint}", markup=False, soft_wrap=True)
+            say(f"failed: {printable(str(source))}: {error.message} {error.hint}")
         else:
-            unrestorable += not aged.restorable
-    console().print(f"{len(jobs) - failed} photos aged with recipe {settings.recipe.name}, {failed} failed")
-    if unrestorable and jobs[0][1].clean is None:
-        console().print(
-            f"{unrestorable} of them lost their colour or got a margin: --targets DIR writes what to compare with"
-        )
+            changed += aged.target_changed
+    say(f"{len(jobs) - failed} photos aged, {failed} failed (recipe {settings.recipe.name}, seed {settings.seed})")
+    if changed and jobs[0][1].clean is None:
+        say(f"{changed} lost their colour or got a margin: compare restorations with what --targets DIR writes")
     if failed:
         raise typer.Exit(1)

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from restore_cli.cli.console import printable
+from restore_cli.cli.options import AsJson
+
 if TYPE_CHECKING:
     from restore_cli.training.evaluation import Comparison, Summary
 
@@ -15,11 +18,12 @@ if TYPE_CHECKING:
 def evaluate(
     restored: Annotated[Path, typer.Argument(help="Folder of restored photos, or one photo.")],
     clean: Annotated[Path, typer.Argument(help="Folder of the clean photos, or one photo.")],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a photo on stdout, then one with the means.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Compare photos that have the same name; suffixes and NAME_mask.png files do not matter."""
+    """PSNR and SSIM of photos with the same name, whatever their suffix, then the means.
+
+    With --json the means are a last object of their own.
+    """
     from restore_cli.batch.discover import find_photos
     from restore_cli.errors import NoPhotosFound
     from restore_cli.training.evaluation import compare, pair_up, summarise
@@ -30,9 +34,7 @@ def evaluate(
     ]
     for side, found in zip((restored, clean), sides, strict=True):
         if not found:
-            raise NoPhotosFound(
-                f"{side} holds no photos", hint="evaluate wants RESTORED CLEAN, two folders or two photos"
-            )
+            raise NoPhotosFound(f"{side} holds no photos", hint="Give two folders or two photos.")
     rows: list[Comparison] = []
     for row in compare(pair_up(*sides)):
         typer.echo(_row_json(row) if as_json else _row_text(row))
@@ -45,8 +47,8 @@ def evaluate(
 
 def _row_text(row: Comparison) -> str:
     if row.psnr_db is None or row.ssim is None:
-        return f"{row.name:32}  {row.error}"
-    return f"{row.name:32}  {row.psnr_db:6.2f} dB  {row.ssim:.4f}"
+        return f"{printable(row.name):32}  {row.error}"
+    return f"{printable(row.name):32}  {row.psnr_db:6.2f} dB  {row.ssim:.4f}"
 
 
 def _row_json(row: Comparison) -> str:

@@ -36,14 +36,19 @@ class AgeingTargets:
     clean: Path | None = None
     """What the old photo should be restored to; None: not written."""
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files that are written."""
+        return tuple(path for path in (self.photo, self.mask, self.clean) if path is not None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class AgedFile:
     """What became of one photo."""
 
     damaged_fraction: float
-    restorable: bool
-    """Whether the clean photo itself is what a restoration should give; not so for grey prints and added margins."""
+    target_changed: bool
+    """Whether a restoration should give something else than the clean photo: grey prints, added margins."""
 
 
 def age_file(source: Path, targets: AgeingTargets, settings: AgeingSettings) -> AgedFile:
@@ -57,13 +62,13 @@ def age_file(source: Path, targets: AgeingTargets, settings: AgeingSettings) -> 
     aged = age(clean, rng_for(source.stem, settings.seed), settings.recipe, settings.outlines)
     # A grey profile does not describe the three channels that are written.
     carried = Carried(format="png", icc=photo.carried.icc if photo.pixels.shape[2] == 3 else None)
-    for target in filter(None, (targets.photo, targets.mask, targets.clean)):
+    for target in targets.paths:
         _make_folder(target.parent)
     imaging.write(Photo(aged.image, None, carried), targets.photo, format="png")
     imaging.write_grey(aged.mask.astype(np.uint8) * np.uint8(255), targets.mask)
     if targets.clean is not None:
         imaging.write(Photo(aged.target, None, carried), targets.clean, format="png")
-    return AgedFile(damaged_fraction=float(aged.mask.mean()), restorable=bool(np.array_equal(aged.target, clean)))
+    return AgedFile(damaged_fraction=float(aged.mask.mean()), target_changed=not np.array_equal(aged.target, clean))
 
 
 def _make_folder(folder: Path) -> None:

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from restore_cli.cli.main import main
+
+
+@pytest.fixture
+def clean(tmp_path: Path) -> Path:
+    """A folder with two photos, and one in a subfolder."""
+    folder = tmp_path / "clean"
+    (folder / "sub").mkdir(parents=True)
+    ramp = np.linspace(30, 200, 48 * 40 * 3).reshape(40, 48, 3).astype(np.uint8)
+    for number, name in enumerate(("a.jpg", "b.png", "sub/c.png")):
+        Image.fromarray(np.roll(ramp, 13 * number, axis=1)).save(folder / name)
+    return folder
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_each_photo_gets_an_old_version_and_a_mask(clean: Path, tmp_path: Path) -> None:
+    assert main(["degrade", str(clean), str(tmp_path / "old")]) == 0
+    assert sorted(written(tmp_path / "old")) == ["a.png", "a_mask.png", "b.png", "b_mask.png"]
+    mask = np.asarray(Image.open(tmp_path / "old" / "b_mask.png"))
+    old = np.asarray(Image.open(tmp_path / "old" / "b.png"))
+    assert mask.shape == (40, 48)
+    assert set(np.unique(mask)) == {0, 255}
+    assert (old[mask == 255] == 255).all()  # the published recipe's holes are white
+
+
+def test_runs_repeat_and_seeds_differ(clean: Path, tmp_path: Path) -> None:
+    for output, options in (("one", []), ("two", ["--seed", "0"]), ("three", ["--seed", "1"])):
+        assert main(["degrade", str(clean), str(tmp_path / output), *options]) == 0
+    assert written(tmp_path / "one") == written(tmp_path / "two")
+    assert written(tmp_path / "one")["a.png"] != written(tmp_path / "three")["a.png"]
+
+
+def test_a_photo_ages_alone_as_it_does_among_others(clean: Path, tmp_path: Path) -> None:
+    assert main(["degrade", str(clean), str(tmp_path / "all")]) == 0
+    assert main(["degrade", str(clean / "b.png"), str(tmp_path / "one")]) == 0
+    assert written(tmp_path / "one")["b.png"] == written(tmp_path / "all")["b.png"]
+
+
+def test_subfolders_on_request_keep_the_tree(clean: Path, tmp_path: Path) -> None:
+    assert main(["degrade", "-r", str(clean), str(tmp_path / "old")]) == 0
+    assert {"sub/c.png", "sub/c_mask.png"} <= set(written(tmp_path / "old"))
+
+
+def test_targets_are_what_a_restoration_should_give(
+    clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--recipe", "realistic", "--seed", "4"]
+    assert main(["degrade", str(clean), str(tmp_path / "old"), *options, "--targets", str(tmp_path / "new")]) == 0
+    assert sorted(written(tmp_path / "new")) == ["a.png", "b.png"]
+    assert capsys.readouterr().out == ""
+
+
+def test_outlines_from_a_folder_are_used(clean: Path, tmp_path: Path) -> None:
+    outlines = tmp_path / "outlines"
+    outlines.mkdir()
+    Image.fromarray(np.tri(60, dtype=np.uint8) * 255).save(outlines / "one.png")
+    for output, options in (("without", []), ("with", ["--damage", str(outlines)])):
+        assert main(["degrade", str(clean), str(tmp_path / output), *options]) == 0
+    assert written(tmp_path / "without") != written(tmp_path / "with")
+
+
+def test_a_bad_photo_fails_alone(clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (clean / "broken.png").write_bytes(b"no picture")
+    assert main(["degrade", str(clean), str(tmp_path / "old")]) == 1
+    assert "broken.png" in capsys.readouterr().err
+    assert sorted(written(tmp_path / "old")) == ["a.png", "a_mask.png", "b.png", "b_mask.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["{clean}", "{clean}/old"], 2, "inside"),
+        (["{clean}", "{tmp}/old", "--targets", "{clean}/new"], 2, "inside"),
+        (["{clean}"], 2, "destination"),
+        (["{tmp}/absent", "{tmp}/old"], 2, "absent"),
+        (["{clean}/a.jpg", "{clean}/sub/../a.jpg", "{tmp}/old"], 2, "both"),
+        (["{tmp}/empty", "{tmp}/old"], 4, "no photos"),
+        (["{clean}", "{tmp}/old", "--damage", "{tmp}/empty"], 4, "outlines"),
+        (["{clean}", "{tmp}/old", "--targets", "{tmp}/old"], 2, "both"),
+        (["{clean}", "{tmp}/old", "--recipe", "sepia"], 2, "sepia"),
+        (["{clean}", "{tmp}/old", "--seed", "-1"], 2, "seed"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_written(
+    clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, word: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    filled = [argument.format(clean=clean, tmp=tmp_path) for argument in arguments]
+    assert main(["degrade", *filled]) == code
+    assert word in capsys.readouterr().err
+    assert not (tmp_path / "old").exists()
+    assert not (clean / "old").exists()

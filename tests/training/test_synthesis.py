@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from restore_cli.training.recipes import MIXED, PUBLISHED, REALISTIC, RECIPES, Recipe, by_name
+from restore_cli.training.synthesis import Aged, age, damage_scale
+
+Picture = NDArray[np.uint8]
+
+# A realistic recipe that does nothing to the whole print.
+NOTHING = replace(
+    REALISTIC,
+    grey_chance=0,
+    border_chance=0,
+    fade_chance=0,
+    cast_chance=0,
+    uneven_chance=0,
+    blur_chance=0,
+    grain_chance=0,
+    paper_chance=0,
+    halftone_chance=0,
+    sensor_noise_chance=0,
+    rescan_chance=0,
+    jpeg_chance=0,
+    damage_chance=0,
+)
+
+
+def aged(photo: Picture, recipe: Recipe, seed: int) -> Aged:
+    return age(photo, np.random.default_rng(seed), recipe)
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_the_same_seed_gives_the_same_old_photo(photo: Picture, name: str) -> None:
+    first, again, other = (aged(photo, by_name(name), seed) for seed in (5, 5, 6))
+    assert np.array_equal(first.image, again.image)
+    assert np.array_equal(first.mask, again.mask)
+    assert np.array_equal(first.target, again.target)
+    assert not np.array_equal(first.image, other.image)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 70), st.integers(1, 70), st.integers(0, 10_000), st.sampled_from(sorted(RECIPES)))
+def test_any_size_is_aged_without_touching_the_clean_photo(height: int, width: int, seed: int, name: str) -> None:
+    clean = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    before = clean.copy()
+    result = aged(clean, by_name(name), seed)
+    assert result.image.shape == result.target.shape == clean.shape
+    assert result.mask.shape == clean.shape[:2]
+    assert (result.image.dtype, result.target.dtype, result.mask.dtype) == (np.uint8, np.uint8, bool)
+    assert np.array_equal(clean, before)
+
+
+def test_published_holes_are_white_and_the_mask_is_exactly_the_holes(photo: Picture) -> None:
+    recipe = replace(PUBLISHED, step_chance=0)
+    for seed in range(5):
+        result = aged(photo, recipe, seed)
+        assert (result.image[result.mask] == 255).all()
+        assert np.array_equal(result.image[~result.mask], photo[~result.mask])
+        assert result.mask.any()
+
+
+def test_published_holes_cover_about_what_the_recipe_asks(photo: Picture) -> None:
+    """The last shape may overshoot, so the mean over many pictures is held to the range, not each picture."""
+    coverage = [aged(photo, PUBLISHED, seed).mask.mean() for seed in range(40)]
+    low, high = PUBLISHED.hole_coverage
+    assert low < np.mean(coverage) < high
+    assert min(coverage) > low / 2
+
+
+def test_no_holes_when_the_recipe_wants_none(photo: Picture) -> None:
+    recipe = replace(PUBLISHED, holes_chance=0)
+    assert not any(aged(photo, recipe, seed).mask.any() for seed in range(10))
+
+
+def test_a_realistic_recipe_without_anything_returns_the_photo(photo: Picture) -> None:
+    result = aged(photo, NOTHING, 1)
+    assert np.array_equal(result.image, photo)
+    assert np.array_equal(result.target, photo)
+    assert not result.mask.any()
+
+
+def test_a_grey_print_has_a_grey_target(photo: Picture) -> None:
+    """Nobody can bring back colours that the print does not have."""
+    result = aged(photo, replace(NOTHING, grey_chance=1, toned_share=1), 3)
+    assert np.ptp(result.target, axis=2).max() == 0
+    assert np.ptp(result.image, axis=2).max() > 0  # toned
+    assert abs(float(result.target.mean()) - float(photo.mean())) < 20
+
+
+def test_a_margin_stays_in_the_target(photo: Picture) -> None:
+    """A restored print keeps its border: it is no damage."""
+    result = aged(photo, replace(NOTHING, border_chance=1), 2)
+    assert np.array_equal(result.image, result.target)
+    assert not np.array_equal(result.target, photo)
+    assert not result.mask.any()
+
+
+def test_some_training_photos_are_sound(photo: Picture) -> None:
+    """A model that never saw a sound photo would harm it."""
+    recipe = replace(MIXED, published_share=0, sound_chance=1, grey_chance=0)
+    results = [aged(photo, recipe, seed) for seed in range(20)]
+    worst = max(float(np.abs(result.image.astype(int) - photo).mean()) for result in results)
+    assert worst < 8
+    assert any(np.array_equal(result.image, photo) for result in results)
+
+
+def test_severity_widens_the_change(photo: Picture) -> None:
+    def change(severity: float) -> float:
+        recipe = replace(REALISTIC, severity=(severity, severity), grey_chance=0, damage_chance=0)
+        return float(np.mean([np.abs(aged(photo, recipe, s).image.astype(int) - photo).mean() for s in range(12)]))
+
+    assert change(0.1) < 0.6 * change(1.0)
+
+
+def test_damage_grows_with_the_picture_within_limits() -> None:
+    assert damage_scale(160, 160) == 1.0
+    assert damage_scale(640, 900) == pytest.approx(2.0)
+    assert damage_scale(30_000, 20_000) == 8.0
