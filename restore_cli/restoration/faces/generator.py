@@ -52,7 +52,7 @@ def changes(squares: Sequence[Floats], generator: Generator, *, batch: int) -> l
 
 
 def _in_the_colours_of(face: Floats, restored: Floats) -> Floats:
-    """Each channel with the distribution it had; a grey face stays grey, which equal distributions alone do not give."""
+    """Each channel distributed as it was; and a grey face stays grey, which equal distributions alone do not give."""
     if np.ptp(face, axis=2).max() == 0:
         restored = np.repeat(restored.mean(axis=2, keepdims=True), 3, axis=2)
     return match_histogram(restored, face)
