@@ -3,7 +3,8 @@
 from restore_cli.imaging.formats import OUTPUT_FORMATS, OutputFormat, format_of_suffix, output_suffix
 from restore_cli.imaging.photo import Carried, Photo, replace_pixels
 from restore_cli.imaging.read import read, read_mask
-from restore_cli.imaging.write import Provenance, write, write_grey
+from restore_cli.imaging.write import write, write_grey
+from restore_cli.imaging.xmp import Provenance
 
 __all__ = [
     "OUTPUT_FORMATS",

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from restore_cli.imaging.plugins import can_write
+
 OutputFormat = Literal["same", "png", "jpg", "tiff", "webp"]
 OUTPUT_FORMATS: tuple[str, ...] = get_args(OutputFormat)
 
@@ -23,6 +25,8 @@ SUFFIX_FORMATS = {
     ".bmp": "bmp",
     ".dib": "bmp",
     ".gif": "gif",
+    ".ppm": "ppm",
+    ".pgm": "ppm",
     ".jp2": "jp2",
     ".j2k": "jp2",
     ".avif": "avif",
@@ -31,8 +35,6 @@ SUFFIX_FORMATS = {
     ".jxl": "jxl",
 }
 """Suffix in lower case to format name, for every format that some reader of ours may accept."""
-
-WRITABLE = frozenset({"jpg", "png", "tiff", "webp", "bmp"})
 
 
 def format_of_suffix(suffix: str) -> str | None:
@@ -43,7 +45,7 @@ def format_of_suffix(suffix: str) -> str | None:
 def written_format(photo_format: str, requested: str) -> str:
     """The format `write` uses: the requested one, or the photo's own, or PNG if that cannot be written."""
     wanted = photo_format if requested == "same" else requested
-    return wanted if wanted in WRITABLE else "png"
+    return wanted if can_write(wanted) else "png"
 
 
 def output_suffix(input_suffix: str, requested: str = "same") -> str:

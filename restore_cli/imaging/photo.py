@@ -26,8 +26,12 @@ class Carried:
     """IPTC-IIM records (0x1C ...), without the Photoshop block around them."""
     dpi: tuple[float, float] | None = None
     """Horizontal and vertical resolution in dots per inch."""
+    texts: tuple[tuple[str, str], ...] = ()
+    """Text beside the standards above: PNG's (keyword, text) pairs, a JPEG's ("Comment", text)."""
+    png_colour: tuple[tuple[bytes, bytes], ...] = ()
+    """PNG only: its sRGB, gAMA and cHRM chunks as (name, data)."""
     compression: str | None = None
-    """TIFF only: "none", "lzw" or "deflate" where the file used one of them."""
+    """How the pixels were packed: "none", "lzw" or "deflate" in a TIFF, "lossless" in a WebP; None: anything else."""
     notes: tuple[str, ...] = ()
     """One sentence for each conversion made while reading, for people."""
 
@@ -52,11 +56,13 @@ class Photo:
 def replace_pixels(photo: Photo, pixels: Pixels) -> Photo:
     """The same photo with other pixels: (H, W), (H, W, 1) or (H, W, 3), of the size and dtype it had.
 
-    Raises ValueError if size or dtype differ: alpha, profile and the size tags would no longer describe the pixels.
+    A grey photo may become RGB (a coloured overlay); its grey profile is then left behind. Raises ValueError if size or
+    dtype differ: alpha and everything carried would no longer describe the pixels.
     """
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
     if pixels.shape[:2] != photo.pixels.shape[:2] or pixels.dtype != photo.pixels.dtype:
         wanted, given = photo.pixels, pixels
         raise ValueError(f"expected {wanted.shape} {wanted.dtype}, got {given.shape} {given.dtype}")
-    return replace(photo, pixels=pixels)
+    same_space = pixels.shape[2] == photo.pixels.shape[2]
+    return replace(photo, pixels=pixels, carried=photo.carried if same_space else replace(photo.carried, icc=None))

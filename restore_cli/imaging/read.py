@@ -1,49 +1,200 @@
-"""Reading photo files."""
+"""Photo files to arrays."""
 
 from __future__ import annotations
 
-import io
+import re
+from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, UnidentifiedImageError
 
 from restore_cli.errors import PhotoUnreadable
+from restore_cli.imaging import png_read, tiff_facts, tiff_read
+from restore_cli.imaging.canvas import Canvas
+from restore_cli.imaging.decode import FEWER_BITS_HINT, conversion_for, fill
+from restore_cli.imaging.metadata import carried_of, carried_of_tiff, stored_orientation
+from restore_cli.imaging.naming import shown
 from restore_cli.imaging.photo import Carried, Photo
+from restore_cli.imaging.plugins import MAX_PIXELS, READABLE, prepare_pillow
+from restore_cli.imaging.source import opened
 
-FORMATS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "TIFF": "tiff", "WEBP": "webp", "BMP": "bmp"}
+HEAD_BYTES = 64
+DAMAGED_HINT = "Copy the file again from where it came from, or open it in another program and save it anew."
+ONE_PICTURE_HINT = "Split it into single pictures first, for example with: magick IN OUT-%03d.png"
 
 
-def read(source: Path | bytes) -> Photo:
-    """Decode a file or its bytes. Raises PhotoUnreadable if no decoder accepts it."""
+def read(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
+    """Decode a file, or the bytes of one, by its content; the suffix does not matter.
+
+    Pixels come upright, (H, W, 1) or (H, W, 3) RGB, uint8 or uint16, and stay in the photo's own colour space, which
+    the carried ICC profile names. What had to be converted (palette, CMYK, 1 bit...) is told in `carried.notes`.
+
+    Nothing is lost silently. Files with several pages or frames, floating point pixels and camera raw files raise
+    PhotoUnreadable with what to do instead; so do files that are missing, empty, damaged, of unknown kind, or larger
+    than `max_pixels`, which is checked before anything is decoded. The one exception: the further pictures that phones
+    put into JPEG and HEIC files (gain maps, previews) are left out with a note.
+    """
     path = None if isinstance(source, bytes) else source
+    where = "the image data" if path is None else shown(path)
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            name = FORMATS.get(image.format or "", (image.format or "png").lower())
-            icc = image.info.get("icc_profile")
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode not in ("L", "RGB", "RGBA", "LA", "I;16"):
-                upright = upright.convert("RGBA" if "transparency" in upright.info else "RGB")
-            array = np.asarray(upright)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        where = path or "the photo on stdin"
-        raise PhotoUnreadable(f"{where} cannot be read: {error}", hint="Is it a photo?", path=path) from error
-    if array.ndim == 2:
-        array = array[:, :, None]
-    alpha = array[:, :, -1] if array.shape[2] in (2, 4) else None
-    pixels = array if alpha is None else array[:, :, :-1]
-    return Photo(pixels, alpha, Carried(format=name, icc=icc))
+        with opened(source) as stream:
+            return _decoded(stream, max_pixels)
+    except PhotoUnreadable as error:
+        raise PhotoUnreadable(f"{where}: {error.message}", hint=error.hint, path=path) from error.__cause__
+    except MemoryError as error:
+        raise PhotoUnreadable(
+            f"{where}: there is not enough memory to decode it", hint="Close other programs.", path=path
+        ) from error
+    except Exception as error:  # the edge of a photo: decoders answer broken files with any exception there is
+        raise PhotoUnreadable(
+            f"{where}: the file is damaged or ends too early ({_short(error)})", hint=DAMAGED_HINT, path=path
+        ) from error
 
 
 def read_mask(path: Path, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """White = damaged. size: (height, width) the mask must have. Returns (H, W) bool."""
-    grey = read(path).pixels
-    if grey.shape[:2] != size:
+    """A damage mask: white = damaged. Any readable picture will do; from half way to white on a pixel counts as white.
+
+    size: (height, width) of the photo. Returns (H, W) bool, True where damaged. PhotoUnreadable as `read`, and if the
+    mask's size is another.
+    """
+    pixels = read(path).pixels
+    if pixels.shape[:2] != size:
         raise PhotoUnreadable(
-            f"mask {path} is {grey.shape[1]} x {grey.shape[0]} pixels but its photo is {size[1]} x {size[0]}",
+            f"{shown(path)}: the mask is {pixels.shape[1]} x {pixels.shape[0]} pixels, its photo {size[1]} x {size[0]}",
             hint="Save the mask at the photo's own size.",
             path=path,
         )
-    half: NDArray[np.bool_] = grey.mean(axis=2) > np.iinfo(grey.dtype).max / 2
-    return half
+    half = pixels.shape[2] * (int(np.iinfo(pixels.dtype).max) // 2)
+    damaged: NDArray[np.bool_] = pixels.sum(axis=2, dtype=np.uint32) > half
+    return damaged
+
+
+def _decoded(stream: BinaryIO, max_pixels: int) -> Photo:
+    head = stream.read(HEAD_BYTES)
+    if not head:
+        raise PhotoUnreadable("the file is empty", hint="Copy it again from where it came from.")
+    if head[:4] in tiff_facts.SIGNATURES:
+        return _decoded_tiff(stream, max_pixels)
+    with _identified(stream, head) as image:
+        name = READABLE[image.format or ""]
+        _check_size(image.size[::-1], max_pixels)
+        notes = _other_pictures(image, name)
+        if name == "png":
+            _check_png(stream)
+        elif name == "jp2":
+            _check_jpeg_2000(image, stream)
+        image.load()
+        carried = carried_of(image, name, stream)
+        orientation = stored_orientation(carried.exif, name)
+        if name == "png" and png_read.is_16_bit(stream):
+            return _photo(png_read.read_16_bit(stream, orientation), carried, notes)
+        return _converted(image, carried, orientation, notes)
+
+
+def _decoded_tiff(stream: BinaryIO, max_pixels: int) -> Photo:
+    facts = tiff_facts.facts_of(stream)
+    _check_size(facts.size, max_pixels)
+    notes = ["A preview inside the file was left out."] if facts.previews else []
+    if facts.is_raw:
+        raise PhotoUnreadable("it is a camera's raw file", hint="Develop it to a 16-bit TIFF first.")
+    if facts.pages > 1:
+        raise PhotoUnreadable(f"the TIFF holds {facts.pages} pages", hint=ONE_PICTURE_HINT)
+    carried = carried_of_tiff(facts)
+    if facts.is_plain:
+        canvas, more = tiff_read.read_plain(stream, facts)
+        return _photo(canvas, carried, notes + more)
+    if not facts.is_unsigned or max(facts.bits) > 16:
+        raise PhotoUnreadable(
+            f"its pixels are {'whole numbers' if facts.is_unsigned else 'signed or floating point numbers'} of"
+            f" {max(facts.bits)} bits, which have no fixed black and white",
+            hint=FEWER_BITS_HINT,
+        )
+    with _identified(stream, b"") as image:
+        image.info.pop("xmp", None)  # Pillow would also obey an orientation that stands only there, against all viewers
+        image.load()  # turns the picture upright
+        photo = _converted(image, carried, 1, notes)
+    if photo.pixels.dtype == np.uint16:
+        tiff_read.stretch_to_16_bits(photo.pixels, facts.bits[0])
+    elif max(facts.bits) > 8:
+        carried = photo.carried
+        lost = f"{max(facts.bits)} bits a channel could only be read as 8 in this kind of TIFF."
+        return replace(photo, carried=replace(carried, notes=(*carried.notes, lost)))
+    return photo
+
+
+def _converted(image: Image.Image, carried: Carried, orientation: int, notes: list[str]) -> Photo:
+    conversion = conversion_for(image)
+    if conversion.note:
+        notes = [*notes, conversion.note]
+    if not conversion.keeps_profile:
+        carried = replace(carried, icc=None)
+    return _photo(fill(image, conversion, orientation), carried, notes)
+
+
+def _photo(canvas: Canvas, carried: Carried, notes: list[str]) -> Photo:
+    return Photo(canvas.pixels, canvas.alpha, replace(carried, notes=tuple(notes)))
+
+
+def _identified(stream: BinaryIO, head: bytes) -> Image.Image:
+    formats = prepare_pillow()
+    try:
+        return Image.open(stream, formats=formats)
+    except UnidentifiedImageError as error:
+        raise PhotoUnreadable("it is no photo in a format known here", hint=_format_hint(head)) from error
+    except Image.DecompressionBombError as error:
+        found = re.search(r"\d+", str(error))
+        raise _too_large(f"{int(found[0]):,}" if found else "far too many", MAX_PIXELS) from error
+
+
+def _format_hint(head: bytes) -> str:
+    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
+        return "HEIC needs a plugin: pip install pillow-heif"
+    if head[:2] == b"\xff\x0a" or head[4:8] == b"JXL ":
+        return "JPEG XL needs a plugin: pip install pillow-jxl-plugin"
+    return "Read are JPEG, PNG, TIFF, WebP, BMP, GIF, JPEG 2000 and AVIF. If it is one of these, the file is damaged."
+
+
+def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+    height, width = size
+    if height * width > max_pixels:
+        raise _too_large(f"{width} x {height} = {width * height:,}", max_pixels)
+
+
+def _too_large(pixels: str, max_pixels: int) -> PhotoUnreadable:
+    return PhotoUnreadable(
+        f"it has {pixels} pixels, more than the {max_pixels:,} that are read",
+        hint="Cut it into parts or make it smaller; from Python: read(path, max_pixels=...).",
+    )
+
+
+def _other_pictures(image: Image.Image, name: str) -> list[str]:
+    if not getattr(image, "is_animated", False):
+        return []
+    count: int = getattr(image, "n_frames", 2)
+    if name in ("jpg", "heic"):
+        return [f"Of the {count} pictures in the file the first was taken."]
+    raise PhotoUnreadable(f"it is an animation of {count} pictures", hint=ONE_PICTURE_HINT)
+
+
+def _check_png(stream: BinaryIO) -> None:
+    """Compare all checksums: Pillow skips those of the pixels, and one wrong bit there shifts the colours."""
+    stream.seek(0)
+    Image.open(stream, formats=("PNG",)).verify()
+
+
+def _check_jpeg_2000(image: Image.Image, stream: BinaryIO) -> None:
+    """Refuse what Pillow would cut to 8 bits: colour of more bits."""
+    stream.seek(0)
+    start = stream.read(2**16)
+    size_marker = start.find(b"\xff\x4f\xff\x51")  # the depth of the first channel stands 42 bytes on (SIZ)
+    depth = (start[size_marker + 42] & 0x7F) + 1 if 0 <= size_marker < len(start) - 42 else 0
+    if depth > 8 and image.mode in ("RGB", "RGBA", "LA", "YCbCr"):
+        raise PhotoUnreadable(f"JPEG 2000 colour of {depth} bits", hint="Convert it to a 16-bit TIFF first.")
+
+
+def _short(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text[:200] or type(error).__name__

@@ -1,64 +1,110 @@
-"""Writing photo files."""
+"""Arrays to photo files, with everything the photo carried."""
 
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from restore_cli.errors import PhotoUnwritable
-from restore_cli.imaging.photo import Photo
-
-PILLOW_NAMES = {"jpg": "JPEG", "png": "PNG", "tiff": "TIFF", "webp": "WEBP", "bmp": "BMP"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Provenance:
-    """Who changed the pixels, for the file's XMP."""
-
-    tool_version: str
-    model_name: str
-    model_sha256: str
+from restore_cli.imaging import exif, xmp
+from restore_cli.imaging.atomic import unwritable, whole_file
+from restore_cli.imaging.formats import OutputFormat, written_format
+from restore_cli.imaging.naming import shown
+from restore_cli.imaging.photo import Carried, Photo
+from restore_cli.imaging.pillow_write import write_by_pillow
+from restore_cli.imaging.png_write import write_png
+from restore_cli.imaging.tiff_write import write_tiff
+from restore_cli.imaging.xmp import Provenance
 
 
 def write(
     photo: Photo,
     target: Path | BinaryIO,
     *,
-    format: str = "same",
+    format: OutputFormat = "same",
     quality: int = 95,
     strip_metadata: bool = False,
     provenance: Provenance | None = None,
-) -> None:
-    """Encode and write a photo."""
-    name = PILLOW_NAMES.get(photo.carried.format if format == "same" else format, "PNG")
-    pixels = photo.pixels if photo.alpha is None else np.dstack([photo.pixels, photo.alpha])
-    image = Image.fromarray(np.squeeze(pixels))
-    stream = io.BytesIO()
-    if name == "JPEG":
-        image.convert("RGB").save(stream, name, quality=quality, subsampling=0)
+) -> tuple[str, ...]:
+    """Encode a photo; one sentence for each thing the format has no place for.
+
+    A Path appears whole or not at all; to a stream everything is written in one go. "same" is the photo's own format,
+    or PNG where that cannot be written (see formats.py). JPEG is written 4:4:4 at `quality` (1 to 100), WebP, AVIF and
+    HEIC at `quality` too, a WebP without loss if it came so; TIFF keeps none, LZW and deflate, everything else becomes
+    deflate. JPEG, WebP and the like round 16 bits to 8, and JPEG lays transparent parts on white.
+
+    ICC profile, EXIF, XMP, IPTC, resolution and texts are kept as far as the format has a place for them: orientation
+    says upright, size tags say the size, thumbnails of the old picture are gone. `strip_metadata` leaves out EXIF, XMP,
+    IPTC and texts; ICC profile and resolution stay, as the picture looks different without them. `provenance` is added
+    to the XMP in either case.
+
+    Raises PhotoUnwritable (full or read-only disk, missing folder, permission, too large for the format), leaving
+    nothing behind.
+    """
+    carried, notes = _to_carry(photo, strip_metadata=strip_metadata, provenance=provenance)
+    ready = replace(photo, carried=carried)
+    name = written_format(carried.format, format)
+    if isinstance(target, Path):
+        try:
+            with whole_file(target) as file:
+                notes += _encode(ready, name, file, quality)
+        except PhotoUnwritable as error:
+            if error.path is not None:
+                raise
+            raise PhotoUnwritable(f"{shown(target)}: {error.message}", hint=error.hint, path=target) from error
     else:
-        image.save(stream, name)
-    _deliver(stream.getvalue(), target)
+        buffer = io.BytesIO()
+        notes += _encode(ready, name, buffer, quality)
+        _pour(buffer, target)
+    return tuple(notes)
 
 
 def write_grey(array: NDArray[np.uint8], target: Path | BinaryIO) -> None:
-    """Write a mask or probability map, (H, W) uint8, as an 8-bit grey PNG."""
-    stream = io.BytesIO()
-    Image.fromarray(array).save(stream, "PNG")
-    _deliver(stream.getvalue(), target)
+    """Write a mask or probability map, (H, W) uint8, as an 8-bit grey PNG. Raises PhotoUnwritable as `write` does."""
+    write(Photo(array[:, :, None], None, Carried()), target, format="png")
 
 
-def _deliver(data: bytes, target: Path | BinaryIO) -> None:
-    if not isinstance(target, Path):
-        target.write(data)
-        return
+def _encode(photo: Photo, name: str, file: BinaryIO, quality: int) -> list[str]:
+    if name == "png":
+        write_png(photo, file)
+    elif name == "tiff":
+        write_tiff(photo, file)
+    else:
+        return write_by_pillow(photo, name, file, quality)
+    return []
+
+
+def _pour(buffer: io.BytesIO, target: BinaryIO) -> None:
     try:
-        target.write_bytes(data)
+        target.write(buffer.getbuffer())
+        target.flush()
     except OSError as error:
-        raise PhotoUnwritable(f"{target} cannot be written: {error}", path=target) from error
+        raise unwritable(error, None) from error
+
+
+def _to_carry(photo: Photo, *, strip_metadata: bool, provenance: Provenance | None) -> tuple[Carried, list[str]]:
+    """What goes into the file: corrected for an upright, restored picture."""
+    carried, notes = photo.carried, list[str]()
+    if strip_metadata:
+        carried = replace(carried, exif=None, xmp=None, iptc=None, texts=())
+    block, packet = carried.exif, carried.xmp
+    if block is not None:
+        block = exif.corrected(block, (photo.pixels.shape[0], photo.pixels.shape[1]))
+        if block is None:
+            notes.append("EXIF that could not be understood was left out.")
+    try:
+        if packet is not None:
+            is_turned = carried.exif is not None and exif.orientation(carried.exif) != 1
+            packet = xmp.for_restored(packet, is_turned=is_turned)
+        if provenance is not None:
+            packet = xmp.with_provenance(packet, provenance)
+    except xmp.XmpError:
+        if provenance is not None:
+            notes.append("XMP that could not be understood was replaced.")
+            packet = xmp.with_provenance(None, provenance)
+    return replace(carried, exif=block, xmp=packet), notes

@@ -1,0 +1,59 @@
+"""Pillow as this package uses it: which formats it may open, how large, with which plugins."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import warnings
+
+from PIL import Image
+
+MAX_PIXELS = 500_000_000
+"""Largest picture read without being asked for more: 500 megapixels are 1.5 GB as 8-bit RGB."""
+
+READABLE = {
+    "JPEG": "jpg",
+    "MPO": "jpg",
+    "PNG": "png",
+    "TIFF": "tiff",
+    "WEBP": "webp",
+    "BMP": "bmp",
+    "DIB": "bmp",
+    "GIF": "gif",
+    "PPM": "ppm",
+    "JPEG2000": "jp2",
+    "AVIF": "avif",
+    "HEIF": "heic",
+    "JXL": "jxl",
+}
+"""Pillow's names to ours. Anything else Pillow knows stays closed: some of it starts other programs (EPS)."""
+
+WRITABLE = {"jpg": "JPEG", "bmp": "BMP", "webp": "WEBP", "avif": "AVIF", "heic": "HEIF", "jxl": "JXL"}
+"""Our names to Pillow's for what is written by Pillow. PNG and TIFF have writers of their own, see png.py, tiff.py."""
+
+
+@functools.cache
+def prepare_pillow() -> tuple[str, ...]:
+    """Register the optional plugins; the names of the formats that can then be opened.
+
+    Pillow's own size limit is lifted to twice ours, process-wide, because it cannot be given by call: every photo is
+    measured before it is decoded. Its warnings about odd metadata are of no use to somebody with ten thousand photos.
+    """
+    if Image.MAX_IMAGE_PIXELS is not None:
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, MAX_PIXELS)
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    with contextlib.suppress(ImportError):
+        importlib.import_module("pillow_heif").register_heif_opener()
+    with contextlib.suppress(ImportError):
+        importlib.import_module("pillow_jxl")  # registers itself
+    Image.init()
+    return tuple(name for name in READABLE if name in Image.OPEN)
+
+
+def can_write(name: str) -> bool:
+    """Whether a format in our naming can be written here."""
+    if name in ("png", "tiff"):
+        return True
+    prepare_pillow()
+    return WRITABLE.get(name, "") in Image.SAVE
