@@ -7,8 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from restore_cli.training.outlines import DamageOutlines
+from restore_cli.training.prints import log_uniform
 
 Canvas = NDArray[np.uint8]
+
+LARGEST_SHARE = 0.08  # of the canvas that one outline may cover: beyond, there is nothing left to restore from
 
 
 def paste_outline(canvas: Canvas, rng: np.random.Generator, outlines: DamageOutlines, scale: float) -> None:
@@ -18,7 +21,9 @@ def paste_outline(canvas: Canvas, rng: np.random.Generator, outlines: DamageOutl
     if outline is None:
         return
     outline = _turned(outline, rng)
-    factor = scale * np.exp(rng.uniform(np.log(0.35), np.log(1.2)))
+    factor = scale * log_uniform(rng, 0.35, 1.2)
+    largest = np.sqrt(LARGEST_SHARE * canvas.size / max(1, cv2.countNonZero(outline)))
+    factor = min(factor, largest)
     target = (max(2, round(outline.shape[1] * factor)), max(2, round(outline.shape[0] * factor)))
     shaped = cv2.resize(outline, target, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
     if factor < 1:

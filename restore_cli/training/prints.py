@@ -14,13 +14,14 @@ Canvas = NDArray[np.uint8]
 Colour = NDArray[np.float64]
 
 PATCH_3X3 = np.ones((3, 3), np.uint8)
+MEAN_OF_CHANNELS = np.full((1, 3), 1 / 3, np.float32)
 
 
 class DamagedPrint:
     """A picture, uint8 (H, W, 3) RGB, that takes damage, with the (H, W) `mask`, 1 where it did.
 
-    The mask has a pixel where damage changed it by at least `recipe.visible_step` grey levels in some channel, and
-    those beside it that the same damage touched. `scale` enlarges all lengths.
+    The mask has a pixel where damage changed it by at least `recipe.visible_step` grey levels, mean of the channels,
+    and those beside it that the same damage touched. `scale` enlarges all lengths.
     """
 
     def __init__(self, picture: Picture, rng: np.random.Generator, recipe: Recipe, scale: float) -> None:
@@ -65,7 +66,7 @@ class DamagedPrint:
     ) -> None:
         """Paint `colour` at the canvas's opacity times `opacity`, which is drawn from the recipe unless given.
 
-        `soft_px` blurs the edges; with `uneven` in [0, 1] the paint thins in places, to 1 - uneven at the thinnest.
+        `soft_px` blurs the edges. More often than not the paint thins in places, to 1 - `uneven` at the thinnest.
         """
         place = self._place(canvas, soft_px)
         if place is not None:
@@ -97,7 +98,7 @@ class DamagedPrint:
         if soft_px > 0:
             canvas = np.asarray(cv2.GaussianBlur(canvas, (0, 0), soft_px), np.uint8)
         alpha = canvas * np.float32(opacity / 255)
-        if uneven > 0:
+        if self.rng.random() < 0.6:
             cell_px = self.scale * self.rng.uniform(4, 40)
             alpha *= 1 - np.float32(uneven) * strokes.smooth_field(self.rng, (alpha.shape[0], alpha.shape[1]), cell_px)
         return np.asarray(alpha, np.float32)
@@ -105,8 +106,8 @@ class DamagedPrint:
     def _blend(self, place: tuple[slice, slice], paint: Picture, alpha: NDArray[np.float32]) -> None:
         before = np.ascontiguousarray(self.picture[place])
         after = cv2.blendLinear(before, paint, 1 - alpha, alpha)
-        red, green, blue = cv2.split(cv2.absdiff(after, before))
-        visible = (cv2.max(cv2.max(red, green), blue) >= self.recipe.visible_step).astype(np.uint8)
+        step = cv2.transform(cv2.absdiff(after, before), MEAN_OF_CHANNELS)
+        visible = (step >= self.recipe.visible_step).astype(np.uint8)
         beside = np.asarray(cv2.dilate(visible, PATCH_3X3), np.uint8)
         touched = alpha > 0.5 * self.recipe.visible_step / 255
         self.mask[place] |= (beside & touched) | visible > 0
