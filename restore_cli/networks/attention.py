@@ -4,11 +4,12 @@ Source: Wan et al. 2020, section 3.3, equations 6 to 8, and the released `mappin
 weights over all positions j are softmax_j(theta_i . phi_j), zero where j is not valid, then divided by their sum.
 That equals softmax over the valid positions alone, which is how it is computed here.
 
-Departs from the released code: keys and values are gathered at the valid positions and queries go through
-scaled_dot_product_attention in chunks, so no N x N matrix exists and memory is linear in N; without a single valid
-position the result is zero instead of NaN. Without instance norm nothing sees the whole picture, so only damaged
-positions and the reach of the block's own convolutions ask, and with `window` they ask within a fixed grid of
-neighbourhoods, whatever tiles the picture is cut into.
+Departs from the released code: queries go through scaled_dot_product_attention in chunks, so no N x N matrix exists
+and memory is linear in N; without a single valid position the result is zero instead of NaN. The released weights are
+asked in the released form, whose division by a sum of at least 1e-12 fades out answers that almost all of the softmax
+withholds (`attend_faded`). Our own gather keys and values at the valid positions (`attend`). Without instance norm
+nothing sees the whole picture, so only damaged positions and the reach of the block's own convolutions ask, and with
+`window` they ask within a fixed grid of neighbourhoods, whatever tiles the picture is cut into.
 """
 
 from __future__ import annotations
@@ -47,15 +48,32 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, scale: float, chunk: in
     return torch.cat(parts)
 
 
+def attend_faded(query: Tensor, key: Tensor, value: Tensor, valid: Tensor, *, scale: float) -> Tensor:
+    """Softmax over all keys, zero where `valid` (Nk,) is not, divided by what is left but at least 1e-12.
+
+    The released normalisation: where damaged positions take all but 1e-12 of a softmax, the answer fades to zero. A
+    column of `valid` rides along with the values and brings back the sum. Shapes as in `attend`.
+    """
+    channels = value.shape[1]
+    indicator = F.pad(valid.to(value.dtype)[:, None], (0, 7))  # eight columns keep rows aligned
+    ridden = torch.cat([value * valid.to(value.dtype)[:, None], indicator], dim=1)
+    answers = attend(F.pad(query, (0, 8)), F.pad(key, (0, 8)), ridden, scale=scale)
+    return answers[:, :channels] / answers[:, channels : channels + 1].clamp_min(1e-12)
+
+
 class PartialNonLocal(nn.Module):
     """Rebuild damaged latent positions from the sound ones."""
 
     def __init__(self, channels: int, *, blocks: int, norm: Norm, scaled: bool, window: int | None) -> None:
-        """window: side of the grid of neighbourhoods in latent positions, None for the whole picture."""
+        """scaled: scores over sqrt(channels) and plain softmax over valid positions, instead of the released form.
+
+        window: side of the grid of neighbourhoods in latent positions, None for the whole picture.
+        """
         super().__init__()
         self.norm_kind = norm
         self.window = window
         self.scale = channels**-0.5 if scaled else 1.0
+        self.faded = not scaled
         self.g = nn.Conv2d(channels, channels, 1)
         self.theta = nn.Conv2d(channels, channels, 1)
         self.phi = nn.Conv2d(channels, channels, 1)
@@ -106,13 +124,17 @@ class PartialNonLocal(nn.Module):
 
     def _answer(self, x: Tensor, valid: Tensor, wanted: Tensor, inner: Slices, outer: Slices) -> Tensor:
         """Attend from the wanted positions of `inner` to the valid ones of `outer`. Returns (C, *inner)."""
-        channels = x.shape[0]
-        sources = x[:, outer[0], outer[1]][:, valid[outer]].T  # (Nk, C)
+        channels, sound = x.shape[0], valid[outer]
+        around = x[:, outer[0], outer[1]]
+        sources = (around.flatten(1) if self.faded else around[:, sound]).T  # (Nk, C)
         askers = x[:, inner[0], inner[1]][:, wanted].T  # (Nq, C)
         query = F.linear(askers, self.theta.weight[:, :, 0, 0], self.theta.bias)
         key = F.linear(sources, self.phi.weight[:, :, 0, 0], self.phi.bias)
         value = F.linear(sources, self.g.weight[:, :, 0, 0], self.g.bias)
-        answers = attend(query, key, value, scale=self.scale)
+        if self.faded:
+            answers = attend_faded(query, key, value, sound.flatten(), scale=self.scale)
+        else:
+            answers = attend(query, key, value, scale=self.scale)
         block = torch.zeros(channels, *wanted.shape, dtype=x.dtype, device=x.device)
         block[:, wanted] = answers.T.to(x.dtype)
         return block

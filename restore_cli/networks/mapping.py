@@ -1,8 +1,8 @@
 """The mapping: from the latent of an old photo to the latent of the photo as it was.
 
-Source: Wan et al. 2020, section 3.3; Wan et al. 2022, section 3.4; the released `mapping_quality`,
-`mapping_scratch` and `mapping_Patch_Attention`. A ramp of convolutions widens the latent, a trunk of residual blocks works on it, with the
-partial non-local block or patch attention in between where holes are to be filled, a second ramp narrows it again.
+Source: Wan et al. 2020, section 3.3; Wan et al. 2022, section 3.4; the released `mapping_quality`, `mapping_scratch`
+and `mapping_Patch_Attention`. A ramp of convolutions widens the latent, a trunk of residual blocks works on it, with
+the partial non-local block or patch attention in between where holes are to be filled, a second ramp narrows it again.
 
 Departs from the released code, in our own models only: `residual` adds the result to the latent that came in and starts
 at zero; `mask_input` shows the ramp the mask's 16 pixels of each position; a position counts as sound only if none of
@@ -45,7 +45,7 @@ class MappingConfig:
     non_local_blocks: int = 3
     """Residual blocks inside the non-local block."""
     scaled: bool = False
-    """Divide the attention's scores by sqrt(width)."""
+    """Attention scores over sqrt(width), softmax over valid positions alone; False: the released form."""
     window: int | None = None
     """Side of the neighbourhoods in which the non-local block asks, in latent positions; None: the whole picture."""
     norm: Norm = "instance"
@@ -78,7 +78,7 @@ class Mapping(nn.Module):
     def __init__(self, config: MappingConfig) -> None:
         super().__init__()
         self.config = config
-        widths = [min(config.latent * 2**n, config.width) for n in range(config.ramp + 1)]
+        widths = [config.latent, *(min(config.latent * 2**n, config.width) for n in range(1, config.ramp + 1))]
         first = widths[0] + (16 if config.mask_input else 0)
         ins = [first, *widths[1:-1]]
         self.ramp_in = nn.Sequential(*(_conv_block(a, b, config.norm) for a, b in zip(ins, widths[1:], strict=True)))

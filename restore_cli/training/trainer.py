@@ -10,6 +10,7 @@ import copy
 import json
 import logging
 import math
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -112,6 +113,7 @@ class Trainer:
             self.stage.dataset(),
             batch_sampler=sampler,
             num_workers=self.workers,
+            worker_init_fn=_outlive_signals,
             pin_memory=cuda,
             prefetch_factor=4 if self.workers else None,
         )
@@ -234,3 +236,9 @@ def rate_factor(loop: LoopConfig, step: int) -> float:
     rise = min(1.0, (step + 1) / loop.warmup_steps) if loop.warmup_steps else 1.0
     decaying = max(1.0, loop.steps * loop.decay_share)
     return rise * min(1.0, (loop.steps - step) / decaying)
+
+
+def _outlive_signals(worker: int) -> None:
+    """Ctrl+C reaches the whole process group: only the trainer answers it, after a checkpoint, and ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
