@@ -20,14 +20,15 @@ MEAN_OF_CHANNELS = np.full((1, 3), 1 / 3, np.float32)
 class DamagedPrint:
     """A picture, uint8 (H, W, 3) RGB, that takes damage, with the (H, W) `mask`, 1 where it did.
 
-    The mask has a pixel where damage changed it by at least `recipe.visible_step` grey levels, mean of the channels,
-    and those beside it that the same damage touched. `scale` enlarges all lengths.
+    The mask has a pixel where damage changed it, mean of the channels, by at least `recipe.visible_step` grey levels and
+    more than the grain around it hides, and those beside it that the same damage touched. `scale` enlarges all lengths.
     """
 
     def __init__(self, picture: Picture, rng: np.random.Generator, recipe: Recipe, scale: float) -> None:
         height, width = picture.shape[:2]
         self.picture = picture.copy()
         self.mask: NDArray[np.bool_] = np.zeros((height, width), bool)
+        self._visible_step = recipe.visible_step + recipe.hidden_by_grain * _graininess(picture)
         self.rng, self.recipe, self.scale = rng, recipe, scale
         self.height, self.width, self.size = height, width, (height, width)
         self.cells = height * width / (CELL_PX * scale) ** 2
@@ -107,7 +108,7 @@ class DamagedPrint:
         before = np.ascontiguousarray(self.picture[place])
         after = cv2.blendLinear(before, paint, 1 - alpha, alpha)
         step = cv2.transform(cv2.absdiff(after, before), MEAN_OF_CHANNELS)
-        visible = (step >= self.recipe.visible_step).astype(np.uint8)
+        visible = (step >= self._visible_step[place]).astype(np.uint8)
         beside = np.asarray(cv2.dilate(visible, PATCH_3X3), np.uint8)
         touched = alpha > 0.5 * self.recipe.visible_step / 255
         self.mask[place] |= (beside & touched) | visible > 0
@@ -117,3 +118,10 @@ class DamagedPrint:
 def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     """Every factor between low and high is as likely: small things are many, large ones few."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def _graininess(picture: Picture) -> NDArray[np.float32]:
+    """(H, W): mean distance of the pixels around from their smoothed neighbours, in grey levels."""
+    grey = cv2.transform(picture, MEAN_OF_CHANNELS)
+    fine = cv2.absdiff(grey, cv2.blur(grey, (3, 3)))
+    return np.asarray(cv2.boxFilter(fine, cv2.CV_32F, (15, 15)), np.float32)
