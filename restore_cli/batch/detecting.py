@@ -80,7 +80,7 @@ class DetectingProcessor:
 def paint_red(pixels: Pixels, damaged: NDArray[np.bool_]) -> Pixels:
     """pixels: (H, W, 1 or 3) uint8 or uint16; damaged: (H, W). Returns (H, W, 3), same dtype."""
     most = np.iinfo(pixels.dtype).max
-    painted = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels.copy()
+    painted: Pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3)).copy()
     mixed = (1 - RED_SHARE) * painted[damaged].astype(np.float32) + RED_SHARE * np.array([most, 0, 0], np.float32)
     painted[damaged] = np.rint(mixed).astype(pixels.dtype)
     return painted

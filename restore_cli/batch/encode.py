@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
 import restore_cli
 from restore_cli.batch.plan import Job
 from restore_cli.batch.processor import Model, Processed
-from restore_cli.imaging import Photo, Provenance, replace_pixels, write, write_grey
+from restore_cli.imaging import OutputFormat, Photo, Provenance, replace_pixels, write, write_grey
+from restore_cli.imaging.formats import written_format
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,8 @@ class Encoded:
     result: bytes
     mask: bytes | None = None
     overlay: bytes | None = None
+    notes: tuple[str, ...] = ()
+    """What the format had no place for."""
 
 
 Encode = Callable[[Job, bytes, Photo, Processed, Model, EncodeOptions], Encoded]
@@ -44,19 +48,19 @@ def encode_photo(
     encoding a JPEG again would change pixels in which nothing was wrong.
     """
     mask = _grey_png(processed.mask.astype(np.uint8) * 255) if job.mask_target else None
-    same_format = job.format in ("same", photo.carried.format)
+    same_format = written_format(photo.carried.format, job.format) == photo.carried.format
     if processed.unchanged and same_format and not options.strip_metadata:
         return Encoded(result=original, mask=mask)
     stream = io.BytesIO()
-    write(
+    notes = write(
         replace_pixels(photo, processed.pixels),
         stream,
-        format=job.format,
+        format=cast(OutputFormat, job.format),  # or BMP and the like, where the output file is called so
         quality=options.quality,
         strip_metadata=options.strip_metadata,
         provenance=None if processed.unchanged else _provenance(model),
     )
-    return Encoded(result=stream.getvalue(), mask=mask)
+    return Encoded(result=stream.getvalue(), mask=mask, notes=notes)
 
 
 def encode_mask(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
-from restore_cli.batch import files
 from restore_cli.batch.journal import Entry, Journal, WrittenFile
 from restore_cli.batch.plan import Job
 from restore_cli.batch.result import PhotoResult
 from restore_cli.errors import PhotoUnwritable
+from restore_cli.imaging.atomic import unwritable, whole_file
 
 Existing = Literal["skip", "overwrite", "fail"]
 
@@ -60,29 +62,22 @@ class Ledger:
         Raises PhotoUnwritable, and then has left nothing behind.
         """
         assert result.size is not None
-        staged: list[files.Staged] = []
-        try:
+        entry = Entry(
+            output=job.key,
+            input=result.input,
+            input_sha256=input_sha256,
+            settings_sha256=settings_sha256,
+            files=tuple(self._written(path, content) for path, content in contents.items()),
+            status=result.status,
+            size=result.size,
+            damaged_fraction=result.damaged_fraction or 0.0,
+            faces=result.faces or 0,
+            seconds=round(result.seconds, 3),
+        )
+        with contextlib.ExitStack() as stack:  # leaving it gives all files their names, the last one first
             for path, content in contents.items():
-                staged.append(files.stage(content, path))
-            self._journal.add(
-                Entry(
-                    output=job.key,
-                    input=result.input,
-                    input_sha256=input_sha256,
-                    settings_sha256=settings_sha256,
-                    files=tuple(self._written(path, content) for path, content in contents.items()),
-                    status=result.status,
-                    size=result.size,
-                    damaged_fraction=result.damaged_fraction or 0.0,
-                    faces=result.faces or 0,
-                    seconds=round(result.seconds, 3),
-                )
-            )
-            for file in staged:
-                file.commit()
-        finally:
-            for file in staged:
-                file.discard()
+                _fill(stack.enter_context(whole_file(path)), content)
+            self._journal.add(entry)
 
     def _may_replace(self, job: Job, target: Path) -> bool:
         if target.is_file() and target.stat().st_size == 0:  # nothing to lose
@@ -98,3 +93,24 @@ class Ledger:
 
     def _key(self, target: Path) -> str:
         return target.relative_to(self._root).as_posix()
+
+
+def check_writable(target: Path) -> None:
+    """Raises PhotoUnwritable for what can be known before any work is done; makes missing folders."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            target.lstat()  # names too long for the disk show here
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not os.access(target.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise unwritable(error, target) from error
+
+
+def _fill(file: BinaryIO, content: bytes) -> None:
+    """On the disk before the journal says so: a full one shows here."""
+    file.write(content)
+    file.flush()
+    os.fsync(file.fileno())

@@ -13,7 +13,7 @@ from restore_cli.batch.names import Naming, first_clash, ignores_case
 from restore_cli.batch.shard import Shard
 from restore_cli.errors import NoPhotosFound, UsageProblem
 from restore_cli.imaging import format_of_suffix
-from restore_cli.imaging.formats import WRITABLE
+from restore_cli.imaging.plugins import can_write
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +167,7 @@ def _file_job(photo: Found, target: Path, options: PlanOptions) -> Job:
         raise UsageProblem(f"a mask is written as PNG, not as {target.suffix}", hint="Name the output NAME.png.")
     if naming.suffix:
         raise UsageProblem("--suffix renames outputs in a folder, and the destination is a file", hint="Leave it out.")
-    if named not in WRITABLE:
+    if named is None or not can_write(named):
         raise UsageProblem(f"{target.suffix} cannot be written", hint="Use .png, .jpg, .tiff, .webp or .bmp.")
     if naming.format not in ("same", named):
         raise UsageProblem(f"--format {naming.format} contradicts the name {target.name}", hint="Leave one out.")

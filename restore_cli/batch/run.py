@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Literal, Protocol
 
-from restore_cli.batch.files import remove_remains
 from restore_cli.batch.local import LocalEngine
 from restore_cli.batch.plan import Job
 from restore_cli.batch.result import PhotoResult
 from restore_cli.batch.stop import StopSignal
 from restore_cli.batch.worker import Worker
 from restore_cli.errors import UsageProblem
+from restore_cli.imaging.atomic import sweep
 
 EngineName = Literal["local", "ray"]
 
@@ -50,6 +51,8 @@ def run_batch(
     `stop` is for callers that handle signals: a KeyboardInterrupt raised inside ends the run as well, with what is
     finished given out, and leaves `stop.requested` set.
     """
-    remove_remains({target.parent for job in jobs for target in job.targets})
+    for folder in {target.parent for job in jobs for target in job.targets}:
+        with contextlib.suppress(OSError):  # does not exist yet
+            sweep(folder)
     chosen = engine or LocalEngine()
     return chosen.run(worker, jobs, stop=stop or StopSignal(), started=started)

@@ -16,11 +16,10 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from restore_cli.batch import files
 from restore_cli.batch.current import current_photo
 from restore_cli.batch.encode import Encode, Encoded, EncodeOptions, encode_photo
 from restore_cli.batch.journal import Entry, fingerprint
-from restore_cli.batch.ledger import Existing, Ledger
+from restore_cli.batch.ledger import Existing, Ledger, check_writable
 from restore_cli.batch.plan import Job
 from restore_cli.batch.processor import Processed, Processor
 from restore_cli.batch.report.thumbnails import take_pictures
@@ -146,7 +145,7 @@ class Worker:
 
     def _prepare(self, job: Job, started: float) -> Prepared | PhotoResult:
         for target in job.targets:
-            files.check_writable(target)
+            check_writable(target)
         if self._ledger is not None:
             self._ledger.refuse_existing(job)
         original = read_source(job.source, self._stdin)
@@ -193,7 +192,7 @@ class Worker:
             size=(width, height),
             damaged_fraction=processed.damaged_fraction,
             faces=sum(face.get("action") == "refined" for face in processed.faces),
-            notes=(*photo.carried.notes, *processed.notes),
+            notes=(*photo.carried.notes, *processed.notes, *encoded.notes),
             pictures=pictures,
         )
         if job.target is None:
@@ -246,9 +245,8 @@ def _decode(original: bytes, job: Job) -> Photo:
     try:
         return read(original)
     except OldPhotoError as error:
-        error.path = error.path or job.source
-        error.message = error.message.replace("the photo on stdin", job.shown)
-        raise
+        message = f"{job.shown}: {error.message.removeprefix('the image data: ')}"
+        raise type(error)(message, hint=error.hint, path=job.source) from error
 
 
 def _sha256(data: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -29,10 +30,28 @@ class Talk:
 _talk = Talk()
 
 
+class TalkHandler(logging.Handler):
+    """The library's log records as lines for people, each with the photo it is about."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one record."""
+        from restore_cli.batch.current import current_photo
+
+        photo = current_photo.get()
+        out = error_console() if record.levelno >= logging.ERROR else console()
+        text = f"{photo}: {record.getMessage()}" if photo else record.getMessage()
+        out.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+        if record.exc_info and is_debug():
+            out.print(logging.Formatter().formatException(record.exc_info), markup=False, highlight=False)
+
+
 def configure(talk: Talk) -> None:
     """Set once, by `main`, before a command runs."""
     global _talk
     _talk = talk
+    library = logging.getLogger("restore_cli")
+    library.handlers = [TalkHandler()]
+    library.setLevel(logging.DEBUG if talk.debug else logging.WARNING)
 
 
 def is_quiet() -> bool:

@@ -5,14 +5,13 @@ Command modules import typer and the standard library only; what they do is impo
 
 from __future__ import annotations
 
-import importlib
 import sys
 from typing import Annotated
 
 import typer
 
 import restore_cli
-from restore_cli.cli import detect, restore
+from restore_cli.cli import degrade, detect, doctor, evaluate, restore, train, weights
 from restore_cli.cli.console import Talk, complain, configure, error_console, is_debug
 from restore_cli.errors import OldPhotoError
 
@@ -24,19 +23,16 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # drawing help with Rich imports Markdown and costs more than everything else together
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("restore")(restore.restore)
 app.command("detect-scratches")(detect.detect_scratches)
-for _name in ("weights", "train", "degrade", "evaluate", "doctor"):  # TODO plain imports
-    try:
-        _module = importlib.import_module(f"restore_cli.cli.{_name}")
-    except ImportError:
-        continue
-    if hasattr(_module, "app"):
-        app.add_typer(_module.app, name=_name)
-    else:
-        app.command(_name)(getattr(_module, _name))
+app.add_typer(weights.app, name="weights")
+app.add_typer(train.app, name="train")
+app.command("degrade")(degrade.degrade)
+app.command("evaluate")(evaluate.evaluate)
+app.command("doctor")(doctor.doctor)
 
 
 def _print_version(wanted: bool) -> None:

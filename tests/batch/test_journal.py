@@ -101,7 +101,7 @@ def test_a_deleted_journal_is_empty(tmp_path: Path) -> None:
 
 def _add_many(folder: Path, name: str) -> None:
     journal = Journal(folder)
-    for number in range(50):
+    for number in range(15):
         journal.add(entry(f"{name}-{number}.jpg"))
 
 
@@ -112,8 +112,8 @@ def test_processes_do_not_disturb_each_others_lines(tmp_path: Path) -> None:
     for process in processes:
         process.join()
     journal = Journal(tmp_path)
-    assert all(journal.find(f"{name}-{number}.jpg") for name in "abc" for number in range(50))
-    assert len((tmp_path / NAME).read_bytes().splitlines()) == 150
+    assert all(journal.find(f"{name}-{number}.jpg") for name in "abc" for number in range(15))
+    assert len((tmp_path / NAME).read_bytes().splitlines()) == 45
 
 
 def test_a_short_write_leaves_no_fragment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

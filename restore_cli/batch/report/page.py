@@ -12,9 +12,9 @@ from types import TracebackType
 from typing import Any
 
 import restore_cli
-from restore_cli.batch.files import stage_blocks
 from restore_cli.batch.report.card import card
 from restore_cli.batch.result import PhotoResult, Tally
+from restore_cli.imaging.atomic import whole_file
 
 _BLOCK_BYTES = 1 << 20
 
@@ -42,11 +42,13 @@ class ReportPage:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         try:
             if self._tally.photos:
-                stage_blocks(self._page(), self._path).commit()
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                with whole_file(self._path) as file:
+                    file.writelines(self._blocks())
         finally:
             self._cards.close()
 
-    def _page(self) -> Iterator[bytes]:
+    def _blocks(self) -> Iterator[bytes]:
         yield self._head().encode("utf-8")
         self._cards.seek(0)
         while block := self._cards.read(_BLOCK_BYTES):

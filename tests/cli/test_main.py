@@ -1,0 +1,148 @@
+"""The command as the shell sees it: messages, exit codes, and how long --help takes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import restore_cli
+from restore_cli.cli import main as module
+from restore_cli.cli.main import main
+from restore_cli.errors import (
+    DownloadFailed,
+    NoPhotosFound,
+    OldPhotoError,
+    PhotoUnreadable,
+    UsageProblem,
+    WeightsDamaged,
+    WeightsMissing,
+)
+
+HEAVY = ("torch", "numpy", "cv2", "PIL", "rich.console", "huggingface_hub", "safetensors", "tifffile")
+
+
+def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Let any command end in `error`."""
+
+    def app(arguments: list[str], prog_name: str) -> None:
+        raise error
+
+    monkeypatch.setattr(module, "app", app)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["restore", "--help"], ["--version"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    """Which is what keeps it below 0.3 seconds; a clock in a test would only measure the machine."""
+    code = (
+        "import sys, json\nfrom restore_cli.cli.main import main\n"
+        f"code = main({arguments!r})\nprint(json.dumps([code, [m for m in {HEAVY!r} if m in sys.modules]]))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(ran.stdout.splitlines()[-1]) == [0, []]
+
+
+def test_version_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"oldphoto {restore_cli.__version__}\n"
+
+
+def test_every_command_of_the_contract_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for command in ("restore", "detect-scratches", "weights", "train", "degrade", "evaluate", "doctor"):
+        assert f"\n  {command} " in shown
+        assert main([command, "--help"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (OldPhotoError, 1),
+        (PhotoUnreadable, 1),
+        (UsageProblem, 2),
+        (WeightsMissing, 3),
+        (WeightsDamaged, 3),
+        (DownloadFailed, 3),
+        (NoPhotosFound, 4),
+    ],
+)
+def test_expected_errors_are_a_message_a_hint_and_a_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: type[OldPhotoError], code: int
+) -> None:
+    raising(monkeypatch, kind("it broke in [a].png\n", hint="mend it"))
+    assert main(["restore"]) == code
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == "error: it broke in [a].png\\n\nmend it\n"
+
+
+def test_an_unknown_error_is_called_a_bug(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    raising(monkeypatch, ZeroDivisionError("oops"))
+    assert main(["restore"]) == 1
+    told = capsys.readouterr().err
+    assert "bug" in told
+    assert "--debug" in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("arguments", [["--debug", "restore"], ["restore", "--debug"]])
+def test_debug_shows_the_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    raising(monkeypatch, WeightsMissing("gone"))
+    assert main(arguments) == 3
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_interruption_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    raising(monkeypatch, KeyboardInterrupt())
+    assert main(["restore"]) == 130
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["restore"],
+        ["restore", "only-one"],
+        ["restore", "--no-such-option", "a", "b"],
+        ["restore", "--tone", "loud", "a", "b"],
+        ["restore", "--threshold", "2", "a", "b"],
+        ["restore", "--max-memory", "lots", "a", "b"],
+        ["restore", "--jobs", "0", "a", "b"],
+        ["restore", "--shard", "3/2", "a", "b"],
+        ["restore", "--engine", "ray", "a", "b"],
+        ["restore", "--quality", "0", "a", "b"],
+        ["restore", "--suffix", "/x", "a", "b"],
+        ["restore", "--mask", "no.png", "a", "b"],
+        ["restore", "does-not-exist.png", "b"],
+        ["restore", "", "b"],
+        ["restore", "--watch", "-", "b"],
+        ["detect-scratches", "--resolution", "half", "a", "b"],
+    ],
+)
+def test_usage_errors_are_2_and_say_something(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "error" in told.err.lower()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_may_be_called_like_a_flag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+    monkeypatch.setattr(module, "app", lambda arguments, prog_name: seen.append(arguments))
+    main(["restore", "--quiet", "--", "--debug", "out"])
+    assert seen == [["restore", "--", "--debug", "out"]]
+
+
+def test_the_module_runs_as_the_command() -> None:
+    ran = subprocess.run([sys.executable, "-m", "restore_cli", "--version"], capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith("oldphoto ")
