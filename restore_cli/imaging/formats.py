@@ -50,6 +50,6 @@ def written_format(photo_format: str, requested: str) -> str:
 
 def output_suffix(input_suffix: str, requested: str = "same") -> str:
     """The suffix of the output's name, known before the photo is read: the input's own wherever it still fits."""
-    own = format_of_suffix(input_suffix) or "png"
-    written = written_format(own, requested)
-    return input_suffix if written == own and input_suffix else f".{written}"
+    own = format_of_suffix(input_suffix)
+    written = written_format(own or "png", requested)
+    return input_suffix if written == own else f".{written}"
