@@ -106,7 +106,8 @@ def _break_crease(photo: DamagedPrint, path: strokes.Points) -> None:
     for piece, swell in zip(pieces, rng.uniform(0.4, 1.8, len(pieces)), strict=True):
         strokes.draw_line(core, path[max(0, piece[0] - 1) : piece[-1] + 1], width * swell)
     chips = path[rng.integers(len(path), size=int(rng.uniform(0, 0.4) * len(path)))]
-    for chip in strokes.blobs(rng, chips, scale * np.exp(rng.uniform(-0.5, 1.5, len(chips))), 0.5):
+    chips = chips + rng.normal(0, 1.5 * scale, chips.shape)
+    for chip in strokes.blobs(rng, chips, scale * np.exp(rng.uniform(-0.7, 1.4, len(chips))), 0.9):
         strokes.fill(core, chip)
     photo.cover(core, photo.paper, soft_px=photo.softness(), uneven=rng.uniform(0, 0.8))
 
