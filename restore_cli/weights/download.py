@@ -56,8 +56,8 @@ def download(
     """Install whatever is missing or damaged of these models. A part that fails does not keep the others from it.
 
     catalogue: None for the one that is set up (see `load_catalogue`). layouts: see `install`. Raises DownloadFailed,
-    offline before any socket is opened, else at the end with what each source answered; UsageProblem for a name that
-    is not in the catalogue; WeightsUnwritable when the disk is full.
+    offline before any socket is opened, else at the end, with what each source answered in its message or, if several
+    parts failed, in the log; UsageProblem for a name that is not in the catalogue; WeightsUnwritable on a full disk.
     """
     catalogue = catalogue or load_catalogue()
     wanted = [(model, file) for model in map(catalogue.model, names) for file in model.files]
@@ -69,18 +69,19 @@ def download(
             hint="drop --offline and unset OLDPHOTO_OFFLINE, or `oldphoto weights import PATH` files you have",
         )
     arrived = [Arrival(model.name, file.part, None) for model, file in wanted if (model, file) not in missing]
-    failures: list[str] = []
+    failures: list[DownloadFailed] = []
     for model, file in missing:
         job = _Job(model, file, patience or Patience(), progress, layouts)
         try:
             arrived.append(job.run())
         except DownloadFailed as problem:
-            failures.append(problem.message)
+            _log.warning("%s", problem)
+            failures.append(problem)
+    if len(failures) > 1:
+        parts = ", ".join(str(problem.path) for problem in failures)
+        raise DownloadFailed(f"{len(failures)} parts could not be downloaded: {parts}", hint=failures[0].hint)
     if failures:
-        raise DownloadFailed(
-            "\n".join(failures),
-            hint="run the same command again, it goes on where it stopped, or `oldphoto weights import PATH`",
-        )
+        raise failures[0]
     return tuple(arrived)
 
 
@@ -104,11 +105,14 @@ class _Job:
                 try:
                     self._try(source, target)
                 except (SourceError, WeightsDamaged) as problem:
-                    failures.append(f"  {source.label}: {problem}")
-                    _log.info("%s from %s: %s", self.file.part, source.label, problem)
+                    failures.append(f"{source.label}: {problem}")
                 else:
                     return Arrival(self.model.name, self.file.part, source.label)
-            raise DownloadFailed("\n".join([f"{self.model.name}: no source gave {self.file.part}", *failures]))
+            raise DownloadFailed(
+                f"no source gave {self.file.part} of {self.model.name}: {'; '.join(failures)}",
+                hint="run the same command again, it goes on where it stopped, or `oldphoto weights import PATH`",
+                path=self.file.part,
+            )
 
     def _try(self, source: Source, target: Path) -> None:
         """Leaves `target` behind only where getting it again would not help: disk full, interrupted."""

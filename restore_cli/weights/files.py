@@ -51,7 +51,7 @@ def locked(path: Path) -> Iterator[None]:
         try:
             lock.acquire(blocking=False)
         except Timeout:
-            _log.info("another process works on %s, waiting for it", path)
+            _log.warning("another process works on %s, waiting for it", path)
             lock.acquire()
     except OSError as problem:
         raise unwritable(path, problem) from problem

@@ -46,6 +46,7 @@ def save_network(module: nn.Module, path: Path, *, dtype: torch.dtype | None = N
     metadata = {"kind": _kind_of(module), "config": json.dumps(asdict(module.config))}  # type: ignore[call-overload]
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata)
+        _sort_metadata(temporary)
 
 
 def load_network(path: Path) -> nn.Module:
@@ -127,6 +128,18 @@ def repair_hint(path: Path) -> str:
     if folder.parent == bundled_folder():
         return "the bundled model is part of the package: run `pip install --force-reinstall oldphoto`"
     return "name another folder with --model, or write this one again with `oldphoto train`"
+
+
+def _sort_metadata(path: Path) -> None:
+    """Make equal networks equal files: safetensors writes metadata in an order that changes from run to run."""
+    with path.open("rb+") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) <= length:  # else it is spelled another way than expected; the order is not worth a failure
+            file.seek(8)
+            file.write(text.ljust(length))
 
 
 def _kind_of(module: nn.Module) -> str:

