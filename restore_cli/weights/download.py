@@ -41,7 +41,8 @@ class Arrival:
 
 def is_offline() -> bool:
     """The environment forbids the network: OLDPHOTO_OFFLINE or huggingface_hub's HF_HUB_OFFLINE is set."""
-    return any(os.environ.get(name, "") not in ("", "0") for name in ("OLDPHOTO_OFFLINE", "HF_HUB_OFFLINE"))
+    words = (os.environ.get(name, "").upper() for name in ("OLDPHOTO_OFFLINE", "HF_HUB_OFFLINE"))
+    return any(word in ("1", "ON", "YES", "TRUE") for word in words)
 
 
 def download(

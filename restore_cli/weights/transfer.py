@@ -81,20 +81,16 @@ def _attempt(
             _cut(partial, 0)
             have = 0
         tell(have)
-        while chunk := stream.read(_CHUNK_BYTES):
-            _append(partial, chunk)
-            have += len(chunk)
-            tell(have)
+        try:
+            with partial.open("ab") as file:
+                while chunk := stream.read(_CHUNK_BYTES):
+                    file.write(chunk)
+                    have += len(chunk)
+                    tell(have)
+        except OSError as problem:  # the stream's own are TransientError
+            raise unwritable(partial, problem) from problem
     if length is not None and have < length:
         raise TransientError(f"the connection ended after {have} of {length} bytes")
-
-
-def _append(partial: Path, chunk: bytes) -> None:
-    try:
-        with partial.open("ab") as file:
-            file.write(chunk)
-    except OSError as problem:
-        raise unwritable(partial, problem) from problem
 
 
 def _cut(partial: Path, size: int) -> None:

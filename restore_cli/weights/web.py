@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import IO, Any
 
 from restore_cli import __version__
@@ -69,9 +69,13 @@ class Stream:
 
     def read(self, size: int) -> bytes:
         """Up to `size` bytes, b"" at the end. Raises TransientError when the connection breaks or stalls."""
-        with _as_transient():
+        try:
             # Not read(): when a connection stalls, that loses what had come of the block.
             return self._response.read1(size)
+        except TimeoutError as problem:
+            raise TransientError("the server stopped sending") from problem
+        except (OSError, http.client.HTTPException) as problem:
+            raise TransientError(f"the connection broke ({type(problem).__name__})") from problem
 
 
 def probe(address: Address, patience: Patience) -> Remote:
@@ -82,13 +86,14 @@ def probe(address: Address, patience: Patience) -> Remote:
     hops = _Hops()
     with _opened(address, "bytes=0-0", patience, hops) as response:
         whole = _total(response)
-        names = [*hops.linked, response.headers.get("ETag")]
-    etags = [name.removeprefix("W/").strip('"') for name in names if name]
+        plain = response.headers.get("ETag")
+    etag = (hops.linked or plain or "").removeprefix("W/").strip('"')
     return Remote(
         size=hops.linked_size if whole is None else whole,
         takes_ranges=response.status == 206,
-        etag=etags[0] if etags else None,
-        sha256=next((tag for tag in etags if re.fullmatch("[0-9a-f]{64}", tag)), None),
+        etag=etag or None,
+        # Only the hub's own word is a sha256; other servers' tags may look like one.
+        sha256=etag if hops.linked and re.fullmatch("[0-9a-f]{64}", etag) else None,
     )
 
 
@@ -112,12 +117,12 @@ def body(address: Address, start: int, stop: int | None, patience: Patience) -> 
 class _Hops:
     """What a model hub says about a file on the way to it, while redirecting to where the bytes are."""
 
-    linked: list[str] = field(default_factory=list)
+    linked: str | None = None
     linked_size: int | None = None
 
     def note(self, headers: http.client.HTTPMessage) -> None:
         if tag := headers.get("X-Linked-Etag"):
-            self.linked.append(tag)
+            self.linked = tag
         if size := headers.get("X-Linked-Size"):
             self.linked_size = int(size)
 
@@ -150,8 +155,7 @@ def _opened(address: Address, wanted: str | None, patience: Patience, hops: _Hop
         request.add_unredirected_header("Authorization", f"Bearer {address.token}")
     opener = urllib.request.build_opener(_Redirects(hops))
     try:
-        with _as_transient():
-            response = opener.open(request, timeout=patience.timeout_seconds)
+        response = opener.open(request, timeout=patience.timeout_seconds)
     except urllib.error.HTTPError as problem:
         problem.close()
         if problem.code in _TRANSIENT_STATUS:
@@ -161,19 +165,13 @@ def _opened(address: Address, wanted: str | None, patience: Patience, hops: _Hop
         if isinstance(problem.reason, (TimeoutError, ConnectionResetError, ConnectionAbortedError)):
             raise TransientError(str(problem.reason)) from problem
         raise SourceError(str(problem.reason)) from problem
+    except TimeoutError as problem:
+        raise TransientError("the server does not answer") from problem
+    except (ConnectionError, http.client.HTTPException) as problem:
+        raise TransientError(f"the connection broke ({type(problem).__name__})") from problem
     with response:
         hops.note(response.headers)
         yield response
-
-
-@contextmanager
-def _as_transient() -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError as problem:
-        raise TransientError("the server stopped sending") from problem
-    except (http.client.HTTPException, ConnectionError) as problem:
-        raise TransientError(f"the connection broke ({type(problem).__name__})") from problem
 
 
 def _total(response: Any) -> int | None:
