@@ -18,8 +18,8 @@ from restore_cli.imaging.plugins import WRITABLE
 SEGMENT_BYTES = 65_533
 _XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
 LONGEST_SIDE = {"jpg": 65_500, "webp": 16_383, "avif": 65_536}
-WITHOUT_ALPHA = ("jpg",)
-WITHOUT_METADATA = ("bmp",)
+WITHOUT_ALPHA = ("jpg", "bmp")
+"""Pillow can write a fourth channel into a BMP, but not so that anybody knows it for alpha."""
 
 
 def write_by_pillow(photo: Photo, name: str, file: BinaryIO, quality: int) -> list[str]:
@@ -50,8 +50,7 @@ def _for_8_bits(photo: Photo, name: str) -> tuple[NDArray[np.uint8], list[str]]:
         return pixels, notes
     alpha = to_8_bits(photo.alpha)[:, :, None]
     if name not in WITHOUT_ALPHA:
-        wide = np.repeat(pixels, 3, axis=2) if name == "bmp" and pixels.shape[2] == 1 else pixels
-        return np.concatenate([wide, alpha], axis=2), notes
+        return np.concatenate([pixels, alpha], axis=2), notes
     if alpha.min() < 255:
         notes.append(f"Transparent parts were laid on white: {name.upper()} has no alpha.")
         pixels = _on_white(pixels, alpha)

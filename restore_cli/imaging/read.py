@@ -34,8 +34,9 @@ def read(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
 
     Nothing is lost silently. Files with several pages or frames, floating point pixels and camera raw files raise
     PhotoUnreadable with what to do instead; so do files that are missing, empty, damaged, of unknown kind, or larger
-    than `max_pixels` (TIFF: any number, other formats: up to 10^9), which is checked before anything is decoded. The one exception: the further pictures that phones
-    put into JPEG and HEIC files (gain maps, previews) are left out with a note.
+    than `max_pixels`, which is checked before anything is decoded (TIFF knows any limit, other formats up to 10^9). The
+    one exception: the further pictures that phones put into JPEG and HEIC files (gain maps, previews) are left out with
+    a note.
     """
     path = None if isinstance(source, bytes) else source
     where = "the image data" if path is None else shown(path)
