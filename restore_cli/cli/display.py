@@ -28,7 +28,7 @@ class RunDisplay:
 
         self.tally = Tally()
         self._total = total
-        self._failures: list[tuple[str, str]] = []
+        self._failures: list[str] = []
         self._started = time.monotonic()
         self._progress: Progress | None = None
 
@@ -52,11 +52,9 @@ class RunDisplay:
         """Count one more photo, and say what is worth a line."""
         self.tally = self.tally.plus(result)
         if result.status == "failed":
-            reason = result.error or ""
-            self._failures.append((result.input, reason))
-            error_console().print(
-                printable(f"failed {result.input}: {reason}"), markup=False, highlight=False, soft_wrap=True
-            )
+            line = _failure(result)
+            self._failures.append(line)
+            error_console().print(printable(f"failed: {line}"), markup=False, highlight=False, soft_wrap=True)
         elif self._progress is None and result.status != "skipped":
             of = "" if self._total is None else f"/{self._total}"
             say(f"[{self.tally.photos}{of}] {result.status} {result.input} -> {result.output}  {result.seconds:.1f} s")
@@ -92,8 +90,8 @@ class RunDisplay:
         if not self._failures:
             return
         say("failed:")
-        for name, reason in self._failures[:FAILURES_LISTED]:
-            say(f"  {name}: {reason}")
+        for line in self._failures[:FAILURES_LISTED]:
+            say(f"  {line}")
         if len(self._failures) > FAILURES_LISTED:
             say(f"  ... and {len(self._failures) - FAILURES_LISTED} more, each named above")
 
@@ -101,6 +99,12 @@ class RunDisplay:
         seconds = max(time.monotonic() - self._started, 1e-3)
         computed = self.tally.done + self.tally.unchanged
         return f"{computed / seconds:.2f} photos/s  {self.tally.megapixels / seconds:.2f} MP/s"
+
+
+def _failure(result: PhotoResult) -> str:
+    """Name and reason; most reasons name the file already."""
+    reason = result.error or ""
+    return reason if result.input in reason else f"{result.input}: {reason}"
 
 
 def _progress() -> Progress:

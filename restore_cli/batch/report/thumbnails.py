@@ -41,7 +41,7 @@ def _small(pixels: Pixels, long_side_px: int) -> NDArray[np.uint8]:
 def _small_mask(mask: NDArray[np.bool_], long_side_px: int) -> NDArray[np.uint8]:
     """Red on black, to be screened over the photo. A scratch of one pixel still shows: any damage counts."""
     shares = _small(mask.astype(np.uint8)[:, :, None] * 255, long_side_px)
-    red = np.where(shares > 0, np.maximum(shares, 160), 0).astype(np.uint8)
+    red = np.where(shares > 0, np.maximum(shares, 220), 0).astype(np.uint8)
     return np.concatenate([red, np.zeros_like(red), np.zeros_like(red)], axis=2)
 
 
