@@ -30,6 +30,11 @@ def to_unit(restored: Tensor) -> NDArray[np.float32]:
     return unit
 
 
+def to_unit_pixels(image: Pixels) -> NDArray[np.float32]:
+    """A photo's levels as float32 in [0, 1], same shape."""
+    return image.astype(np.float32) / np.float32(np.iinfo(image.dtype).max)
+
+
 def quantise(unit: NDArray[np.float32], dtype: np.dtype[np.uint8] | np.dtype[np.uint16]) -> Pixels:
     """Float in [0, 1] to the nearest of the dtype's levels."""
     levels: Pixels = np.rint(unit * np.iinfo(dtype).max).astype(dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from restore_cli.errors import OutOfMemory, UsageProblem, WeightsMissing
 from restore_cli.restoration.detector import ScratchDetector
+from restore_cli.restoration.faces import FaceRecord, FaceRestorer, load_face_restorer
 from restore_cli.restoration.memory import SMALLEST_TILE_PX, tile_side, working_bytes
 from restore_cli.restoration.model import RestorationModel
 from restore_cli.restoration.passes import Task, tiled, whole
-from restore_cli.restoration.pixels import Pixels, to_unit
+from restore_cli.restoration.pixels import Pixels, to_unit, to_unit_pixels
 from restore_cli.restoration.settings import Precision, RestoreSettings
 from restore_cli.restoration.shapes import as_colour_planes, as_mask
 from restore_cli.restoration.tone import blend, is_sound, stretch
@@ -39,8 +40,8 @@ class Restoration:
     mask: NDArray[np.bool_]
     """(H, W), what was taken for damaged."""
     damaged_fraction: float
-    faces: tuple[object, ...] = ()
-    """What was done to each face."""
+    faces: tuple[FaceRecord, ...] = ()
+    """What was done to each face that was found."""
     unchanged: bool = False
     """Nothing was wrong: `image` holds the very pixels that came in."""
     notes: tuple[str, ...] = ()
@@ -53,6 +54,8 @@ class Restorer:
     def __init__(self, model: RestorationModel, detector: ScratchDetector | None, max_memory_bytes: int | None) -> None:
         self._model, self._detector = model, detector
         self.max_memory_bytes = max_memory_bytes
+        self._faces: FaceRestorer | None = None
+        self._faces_looked_for = False
 
     @classmethod
     def load(
@@ -118,10 +121,34 @@ class Restorer:
             if settings.strength == 0:
                 return Restoration(image=image, mask=damaged, damaged_fraction=fraction, unchanged=True)
             branch, notes = self._branch(damaged, settings)
-            restored = self._restored(planes, damaged, branch, settings)
-        if not fraction and settings.tone == "keep" and is_sound(planes, restored):
-            return Restoration(image=image, mask=damaged, damaged_fraction=0.0, unchanged=True, notes=notes)
-        return Restoration(image=restored.reshape(image.shape), mask=damaged, damaged_fraction=fraction, notes=notes)
+            faces = self._face_restorer(settings)
+            restored = self._restored(planes, damaged, branch, settings if faces is None else _whole_strength(settings))
+            records: tuple[FaceRecord, ...] = ()
+            if faces is not None:
+                restored, records = _refine_faces(faces, restored, settings)
+                restored = blend(planes, to_unit_pixels(restored), settings.strength)
+        untouched = not fraction and settings.tone == "keep" and not any(r.action == "refined" for r in records)
+        if untouched and is_sound(planes, restored):
+            return Restoration(
+                image=image, mask=damaged, damaged_fraction=0.0, faces=records, unchanged=True, notes=notes
+            )
+        return Restoration(
+            image=restored.reshape(image.shape), mask=damaged, damaged_fraction=fraction, faces=records, notes=notes
+        )
+
+    def _face_restorer(self, settings: RestoreSettings) -> FaceRestorer | None:
+        """Loaded at the first photo that wants it; None where faces are off or, with auto, not installed."""
+        if settings.faces == "off":
+            return None
+        if self._faces is None and (settings.faces != "auto" or not self._faces_looked_for):
+            self._faces = load_face_restorer(
+                settings.faces,
+                device=self._model.device,
+                dtype=self._model.dtype,
+                max_memory_bytes=self.max_memory_bytes,
+            )
+            self._faces_looked_for = True
+        return self._faces
 
     def _damage(self, image: Pixels, mask: NDArray[np.generic] | None, settings: RestoreSettings) -> NDArray[np.bool_]:
         """The mask that was given, or what the detector finds, or nothing."""
@@ -203,3 +230,24 @@ class Restorer:
 def _is_out_of_memory(error: BaseException) -> bool:
     """torch's CPU allocator raises a plain RuntimeError."""
     return not isinstance(error, RuntimeError) or "memory" in str(error).lower()
+
+
+def _whole_strength(settings: RestoreSettings) -> RestoreSettings:
+    """Faces are refined in the full result; the blend with the original comes after them."""
+    return replace(settings, strength=1.0)
+
+
+def _refine_faces(
+    faces: FaceRestorer, restored: Pixels, settings: RestoreSettings
+) -> tuple[Pixels, tuple[FaceRecord, ...]]:
+    """Refine the faces of an (H, W, C) photo; a grey one comes back grey."""
+    colour = restored if restored.shape[2] == 3 else np.repeat(restored, 3, axis=2)
+    refined, records = faces.refine(
+        colour,
+        strength=settings.face_strength,
+        min_face_px=settings.min_face_px,
+        which="largest" if settings.faces == "largest" else "all",
+    )
+    if restored.shape[2] == 1:
+        refined = cv2.cvtColor(refined, cv2.COLOR_RGB2GRAY)[:, :, None]  # type: ignore[assignment]
+    return refined, records

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from restore_cli.restoration.pixels import Pixels, quantise
+from restore_cli.restoration.pixels import Pixels, quantise, to_unit_pixels
 
 SOUND_MEAN = 1.0 / 255
 SOUND_PEAK = 8.0 / 255
@@ -20,16 +20,16 @@ def stretch(unit: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def blend(image: Pixels, unit: NDArray[np.float32], strength: float) -> Pixels:
-    """The photo (H, W, C) moved towards the result (H, W, 3) in [0, 1] by `strength`; grey stays grey (luma).
+    """The photo (H, W, C) moved towards the result (H, W, 3 or C) in [0, 1] by `strength`; grey stays grey (luma).
 
     Returns the photo's dtype and shape; strength 0 gives its pixels exactly.
     """
     if strength == 0:
         return image
-    if image.shape[2] == 1:
+    if image.shape[2] == 1 and unit.shape[2] == 3:
         unit = cv2.cvtColor(np.ascontiguousarray(unit), cv2.COLOR_RGB2GRAY)[:, :, None].astype(np.float32)
     if strength < 1:
-        before = image.astype(np.float32) / np.iinfo(image.dtype).max
+        before = to_unit_pixels(image)
         unit = before + strength * (unit - before)
     return quantise(unit, image.dtype)
 

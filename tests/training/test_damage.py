@@ -37,13 +37,25 @@ def test_the_mask_marks_what_changed(photo: Picture, add: Callable[[DamagedPrint
     """Outside the mask each layer changes less than the visible step; a kind paints at most eight layers."""
     marked = 0.0
     for seed in range(8):
-        sheet = print_of(photo, seed)
+        sheet = print_of(photo, seed, replace(REALISTIC, hidden_by_grain=0.0))
         add(sheet)
         change = np.abs(sheet.picture.astype(int) - photo).mean(axis=2)
         assert change[~sheet.mask].max(initial=0) < 8 * REALISTIC.visible_step
         assert (change[~sheet.mask] < REALISTIC.visible_step).mean() > 0.995
         marked += sheet.mask.mean()
     assert marked > 0
+
+
+def test_what_the_grain_hides_is_not_damage(photo: Picture) -> None:
+    """Nobody could find it, and a detector that is told to would call grain damage."""
+    grainy = np.clip(photo + np.random.default_rng(0).normal(0, 40, photo.shape), 0, 255).astype(np.uint8)
+    canvas = np.zeros(photo.shape[:2], np.uint8)
+    canvas[20:40, 30:50] = 255
+    plain, hidden = print_of(photo, 0), print_of(grainy, 0)
+    for sheet in (plain, hidden):
+        sheet.cover(canvas, np.full(3, 255.0), soft_px=0, opacity=0.15)
+    assert plain.mask[20:40, 30:50].mean() > 0.9
+    assert hidden.mask[20:40, 30:50].mean() < 0.2
 
 
 def test_the_mask_is_generous_by_no_more_than_one_pixel(photo: Picture) -> None:

@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from restore_cli.errors import WeightsMissing
+from restore_cli.restoration.detector import ScratchDetector
+
+PHOTO = np.random.default_rng(0).integers(0, 256, (150, 187, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def detector(tiny_model: Path) -> ScratchDetector:
+    return ScratchDetector.load(tiny_model, device="cpu")
+
+
+def test_tiles_find_what_the_whole_finds(detector: ScratchDetector) -> None:
+    detector.tile_px = 1000
+    whole = detector.probability(PHOTO)
+    detector.tile_px = 48
+    assert whole.std() > 1e-3
+    np.testing.assert_allclose(detector.probability(PHOTO), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (16, 16), (17, 300), (65, 64)])
+def test_any_size(detector: ScratchDetector, size: tuple[int, int]) -> None:
+    found = detector.probability(np.full(size, 100, np.uint8))
+    assert found.shape == size
+    assert ((found >= 0) & (found <= 1)).all()
+
+
+def test_16_bit_is_seen_like_8_bit(detector: ScratchDetector) -> None:
+    np.testing.assert_allclose(
+        detector.probability(PHOTO.astype(np.uint16) * 257), detector.probability(PHOTO), atol=1e-5
+    )
+
+
+def test_reduced_resolution_has_the_photos_size(detector: ScratchDetector) -> None:
+    assert detector.probability(PHOTO, 64).shape == PHOTO.shape[:2]
+
+
+def test_a_model_without_detector_says_so(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text('{"format": 1, "name": "x", "branches": {}, "sha256": {}}')
+    with pytest.raises(WeightsMissing, match="detector"):
+        ScratchDetector.load(tmp_path)

@@ -1,0 +1,38 @@
+import pytest
+import torch
+
+from restore_cli.errors import UsageProblem
+from restore_cli.restoration.device import resolve_device, resolve_precision
+from restore_cli.restoration.memory import SMALLEST_TILE_PX, free_bytes, tile_side, working_bytes
+
+CPU = torch.device("cpu")
+
+
+def test_auto_is_a_device_that_exists():
+    assert resolve_device("auto").type in ("cpu", "cuda", "mps")
+    assert resolve_device("cpu") == CPU
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "meta", "toaster"])
+def test_devices_that_are_not_there_are_refused(name):
+    with pytest.raises(UsageProblem) as refused:
+        resolve_device(name)
+    assert "auto" in refused.value.hint
+
+
+def test_precision_by_name():
+    assert resolve_precision("bf16", CPU) == torch.bfloat16
+    assert resolve_precision("auto", CPU) in (torch.float32, torch.bfloat16)
+
+
+def test_tiles_shrink_with_the_budget_down_to_a_floor():
+    sides = [tile_side(b, 500, halo_px=100, multiple=4, largest_px=2048) for b in (2**34, 2**30, 2**28, 1)]
+    assert sides == sorted(sides, reverse=True)
+    assert sides[0] == 2048
+    assert sides[-1] == SMALLEST_TILE_PX
+    assert all(side % 4 == 0 for side in sides)
+
+
+def test_a_budget_that_was_asked_for_is_kept():
+    assert working_bytes(CPU, 123) == 123
+    assert 0 < working_bytes(CPU, None) < free_bytes(CPU)

@@ -1,0 +1,48 @@
+"""Tiles of a local model are the whole, to rounding: no seam can show because none exists."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from restore_cli.restoration.model import RestorationModel
+from restore_cli.restoration.passes import Task, tiled, whole
+
+HEIGHT, WIDTH = 150, 187  # neither a multiple of 4, nor of the attention's window
+
+
+def task(folder: Path, mask: np.ndarray) -> Task:
+    model = RestorationModel.load(folder, device="cpu", precision="fp32")
+    image = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    return Task(model.way("scratch"), image, mask, model.device, model.dtype)
+
+
+def put_together(work: Task, side: int) -> torch.Tensor:
+    together = torch.full((1, 3, HEIGHT, WIDTH), torch.nan)
+    for box, pixels in tiled(work, side):
+        rows, columns = box.slices
+        together[:, :, rows, columns] = pixels
+    return together
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("side", [32, 64, 100])
+@pytest.mark.parametrize("damaged", [True, False])
+def test_tiles_equal_the_whole(tiny_model: Path, side: int, damaged: bool) -> None:
+    """Values are of the order of 1; 2e-5 is what other tile sizes do to the order of summation."""
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    if damaged:
+        mask[20:40, 30:140], mask[90:92], mask[:, 121] = True, True, True
+    work = task(tiny_model, mask)
+    expected = whole(work)
+    assert expected.std() > 0.1
+    assert torch.allclose(put_together(work, side), expected, atol=2e-5)
+
+
+@torch.inference_mode()
+def test_damage_everywhere_still_gives_numbers(tiny_model: Path) -> None:
+    work = task(tiny_model, np.ones((HEIGHT, WIDTH), bool))
+    assert put_together(work, 64).isfinite().all()

@@ -1,0 +1,100 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from restore_cli import Restorer, RestoreSettings
+from restore_cli.errors import UsageProblem, WeightsMissing
+
+RNG = np.random.default_rng(0)
+PHOTO = RNG.integers(40, 216, (61, 90, 3), dtype=np.uint8)
+SOME_DAMAGE = np.zeros(PHOTO.shape[:2], bool)
+SOME_DAMAGE[10:14, 20:70] = True
+
+
+@pytest.fixture(scope="module")
+def restorer(tiny_model: Path) -> Restorer:
+    return Restorer.load(tiny_model, device="cpu", precision="fp32")
+
+
+@pytest.mark.parametrize("size", [(16, 16), (1, 1), (61, 90), (33, 200)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [(), (1,), (3,)])
+def test_shape_and_dtype_stay(restorer: Restorer, size: tuple[int, int], dtype: type, channels: tuple[int, ...]) -> None:
+    image = RNG.integers(0, np.iinfo(dtype).max, (*size, *channels), dtype=dtype)
+    result = restorer.restore(image, np.zeros(size, bool))
+    assert result.image.shape == image.shape
+    assert result.image.dtype == dtype
+
+
+def test_strength_zero_gives_the_very_pixels(restorer: Restorer) -> None:
+    result = restorer.restore(PHOTO, SOME_DAMAGE, RestoreSettings(strength=0))
+    assert (result.image == PHOTO).all()
+    assert result.unchanged
+
+
+def test_half_strength_is_half_way(restorer: Restorer) -> None:
+    full = restorer.restore(PHOTO, SOME_DAMAGE).image.astype(float)
+    half = restorer.restore(PHOTO, SOME_DAMAGE, RestoreSettings(strength=0.5)).image
+    assert np.abs(half - (full + PHOTO) / 2).max() <= 1  # both were rounded to a grey level
+
+
+def test_a_given_mask_is_taken_as_it_is(restorer: Restorer) -> None:
+    result = restorer.restore(PHOTO, SOME_DAMAGE.astype(np.uint8) * 255)
+    assert (result.mask == SOME_DAMAGE).all()
+    assert result.damaged_fraction == pytest.approx(SOME_DAMAGE.mean())
+
+
+def test_no_scratches_looks_for_none(restorer: Restorer) -> None:
+    assert not restorer.restore(PHOTO, settings=RestoreSettings(scratches=False)).mask.any()
+
+
+def test_the_threshold_decides_what_is_damaged(restorer: Restorer) -> None:
+    low, high = (restorer.restore(PHOTO, settings=RestoreSettings(threshold=t)).mask for t in (0.0, 1.0))
+    assert low.all()
+    assert not high.any()
+
+
+def test_stretched_tone_reaches_black_and_white(restorer: Restorer) -> None:
+    result = restorer.restore(PHOTO, SOME_DAMAGE, RestoreSettings(tone="stretch")).image
+    assert (result.min(), result.max()) == (0, 255)
+
+
+def test_tiles_within_a_small_budget_give_the_same_photo(restorer: Restorer) -> None:
+    """At most one grey level where rounding falls the other way."""
+    image = RNG.integers(0, 256, (300, 520, 3), dtype=np.uint8)
+    mask = np.zeros(image.shape[:2], bool)
+    mask[50:55] = True
+    whole = restorer.restore(image, mask).image
+    restorer.max_memory_bytes = 1  # the smallest tiles
+    tiled = restorer.restore(image, mask).image
+    restorer.max_memory_bytes = None
+    assert np.abs(whole.astype(int) - tiled).max() <= 1
+
+
+def test_patch_attention_is_refused_by_name_where_the_model_has_none(restorer: Restorer) -> None:
+    with pytest.raises(UsageProblem, match="tiny has no patch attention"):
+        restorer.restore(PHOTO, SOME_DAMAGE, RestoreSettings(attention="patch"))
+
+
+@pytest.mark.parametrize("image", [PHOTO.astype(np.float32), np.zeros((4, 5, 2), np.uint8), np.zeros(7, np.uint8)])
+def test_other_arrays_are_refused(restorer: Restorer, image: np.ndarray) -> None:
+    with pytest.raises(UsageProblem):
+        restorer.restore(image)
+
+
+def test_a_mask_of_another_size_is_refused(restorer: Restorer) -> None:
+    with pytest.raises(UsageProblem, match="mask"):
+        restorer.restore(PHOTO, SOME_DAMAGE[:-1])
+
+
+def test_a_model_without_mapping_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text('{"format": 1, "name": "x", "branches": {}, "sha256": {}}')
+    with pytest.raises(WeightsMissing, match="mapping"):
+        Restorer.load(tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [{"strength": 1.5}, {"threshold": -0.1}, {"min_face_px": 0}])
+def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(UsageProblem, match=next(iter(wrong))):
+        RestoreSettings(**wrong)
