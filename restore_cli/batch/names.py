@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from restore_cli.imaging import output_suffix
+from restore_cli.imaging import format_of_suffix, output_suffix
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,9 @@ class Naming:
         stem, own_suffix = Path(input_name).stem, Path(input_name).suffix
         if self.as_mask:
             return f"{stem}{self.suffix}_mask.png"
-        # A name without a suffix stays without one: what the file is, only its content says.
-        new_suffix = own_suffix if self.format == "same" and not own_suffix else output_suffix(own_suffix, self.format)
+        # A name that says no format keeps saying none: only the content knows, and it is not read yet.
+        says_none = format_of_suffix(own_suffix) is None
+        new_suffix = own_suffix if self.format == "same" and says_none else output_suffix(own_suffix, self.format)
         return f"{stem}{self.suffix}{new_suffix}"
 
     def beside(self, target: Path) -> dict[str, Path]:

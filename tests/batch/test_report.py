@@ -26,9 +26,9 @@ def pictures(*, shade: int = 60, size: tuple[int, int] = (300, 200), px: int = 2
 
 
 def result(name: str, *, status: str = "done", **facts: object) -> PhotoResult:
-    given = {"pictures": pictures(), "error": None, **facts}
-    if status == "failed":
-        given = {"error": "it broke", **facts}
+    given = {"error": "it broke" if status == "failed" else None, **facts}
+    if "pictures" not in given:
+        given["pictures"] = pictures()
     return PhotoResult(
         input=name,
         output=f"out/{name}",
