@@ -55,7 +55,10 @@ def list_models(as_json: AsJson = False) -> None:
 
 @app.command()
 def download(names: Names = None, offline: Offline = False) -> None:
-    """Download models. What is installed already stays, what broke off goes on, what is damaged comes again."""
+    """Download models. What is installed already stays, what broke off goes on, what is damaged comes again.
+
+    HF_ENDPOINT names another hub; OLDPHOTO_CATALOGUE names a copy of the catalogue with other addresses.
+    """
     from restore_cli.weights.catalogue import load_catalogue
     from restore_cli.weights.download import download as download_models
 

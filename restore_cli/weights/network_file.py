@@ -74,12 +74,24 @@ def load_network(path: Path) -> nn.Module:
 
 
 def blank_network(header: Header) -> tuple[nn.Module, dict[str, tuple[int, ...]]]:
-    """A network without memory for its tensors, and the shape of each tensor it needs. See `fill_network`."""
+    """A network whose weights are not filled in, and the shape of each tensor it needs. See `fill_network`.
+
+    Its tensors are never touched, so they take no memory. (On torch's meta device the detector's blur kernel, which no
+    file holds, would be lost, and the first use of that device costs a second.)
+    """
     import torch
+    from torch.nn import init
+    from torch.overrides import TorchFunctionMode
 
     from restore_cli.networks import NETWORKS
 
-    with torch.device("meta"):
+    class WithoutRandomFill(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func in (init.kaiming_uniform_, torch.Tensor.uniform_, torch.Tensor.normal_):
+                return args[0] if args else kwargs["tensor"]
+            return func(*args, **(kwargs or {}))
+
+    with WithoutRandomFill():
         module = NETWORKS[header.kind][1](header.config)
     return module, {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}
 
@@ -88,13 +100,6 @@ def fill_network(module: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
     """Give a blank network its tensors, which must be exactly those it needs, and make it ready for inference."""
     blank = module.state_dict()
     module.load_state_dict({key: value.to(blank[key].dtype) for key, value in tensors.items()}, assign=True)
-    constants = [name for name, buffer in module.named_buffers() if buffer.is_meta]
-    if constants:
-        # Constants that no file holds (the detector's blur kernel) exist only in a network that was really built.
-        built = dict(type(module)(module.config).named_buffers())
-        for name in constants:
-            owner, _, attribute = name.rpartition(".")
-            module.get_submodule(owner).register_buffer(attribute, built[name], persistent=False)
     module.eval().requires_grad_(False)
 
 

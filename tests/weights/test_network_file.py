@@ -132,6 +132,11 @@ def test_saving_where_nothing_can_be_written_leaves_nothing(tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_others_may_read_a_file_as_far_as_the_umask_lets_them(vae_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "usual").touch()
+    assert vae_file.stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
 def test_saving_again_replaces_the_file_and_leaves_no_temporary(vae_file: Path) -> None:
     save_network(VAE(VAEConfig(width=8, latent=4, blocks=1)), vae_file)
     assert load_network(vae_file).config.width == 8
