@@ -1,0 +1,97 @@
+"""The loop on a tiny detector: nothing is lost when it is stopped, and nothing is hidden when it fails."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate import Accelerator
+
+from restore_cli.errors import TrainingStopped
+from restore_cli.networks import UNetConfig
+from restore_cli.training.config import DataConfig, LoopConfig
+from restore_cli.training.stage_detector import DetectorStage, DetectorStageConfig
+from restore_cli.training.trainer import Trainer, rate_factor
+from tests_training_photos import write_photos
+
+LOOP = LoopConfig(steps=4, batch_size=2, lr=1e-3, ema=0.9, log_every=1, validate_every=100, warmup_steps=2)
+DATA = DataConfig(crop=32, context=0, validation_photos=1, validation_crop=32)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return write_photos(tmp_path / "clean", 4)
+
+
+def trainer(photos: Path, output: Path, loop: LoopConfig = LOOP, **options: object) -> Trainer:
+    output.mkdir(exist_ok=True)
+    config = DetectorStageConfig(network=UNetConfig(base=2, levels=2), plain=1.0)
+    stage = DetectorStage(config=config, loop=loop, data=DATA, clean=photos, damage=None)
+    return Trainer(stage, output, accelerator=Accelerator(cpu=True), workers=0, **options)  # type: ignore[arg-type]
+
+
+def states_equal(one: Path, other: Path) -> bool:
+    first, second = (torch.load(path / "detector.ckpt", weights_only=True) for path in (one, other))
+    return first["step"] == second["step"] and all(
+        torch.equal(first[part][key], second[part][key])
+        for part in ("networks", "average")
+        for key in first["networks"]
+    )
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_stopped_run_goes_on_bit_for_bit(photos: Path, tmp_path: Path, accumulate: int) -> None:
+    loop = replace(LOOP, accumulate=accumulate)
+    trainer(photos, tmp_path / "whole", loop).run()
+    stopped = trainer(photos, tmp_path / "parts", loop, stop=lambda: stopped.step == 2)
+    stopped.run()
+    assert stopped.step == 2
+    trainer(photos, tmp_path / "parts", loop).run(resume=True)
+    assert states_equal(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_run_writes_log_and_model(photos: Path, tmp_path: Path) -> None:
+    figures = trainer(photos, tmp_path / "run").run()
+    lines = [json.loads(line) for line in (tmp_path / "run" / "detector.log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 4]
+    assert {"published_auc", "realistic_f1", "clean_called_damaged"} <= figures.keys()
+    assert json.loads((tmp_path / "run" / "model.json").read_text())["detector"] == "detector.safetensors"
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(photos: Path, tmp_path: Path) -> None:
+    run = trainer(photos, tmp_path / "run")
+    run.save()
+    before = run.checkpoint.read_bytes()
+    with torch.no_grad():
+        run.stage.networks["detector"].last.weight.fill_(torch.inf)  # type: ignore[union-attr, operator]
+    with pytest.raises(TrainingStopped, match="step 1"):
+        run.run()
+    assert run.checkpoint.read_bytes() == before
+
+
+def test_a_checkpoint_of_another_network_is_refused(photos: Path, tmp_path: Path) -> None:
+    run = trainer(photos, tmp_path / "run")
+    run.save()
+    state = torch.load(run.checkpoint, weights_only=True)
+    state["networks"].popitem()
+    torch.save(state, run.checkpoint)
+    with pytest.raises(TrainingStopped, match="does not fit"):
+        trainer(photos, tmp_path / "run").run(resume=True)
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", None])
+def test_a_damaged_or_missing_checkpoint_is_named(photos: Path, tmp_path: Path, content: bytes | None) -> None:
+    run = trainer(photos, tmp_path / "run")
+    if content is not None:
+        run.checkpoint.write_bytes(content)
+    with pytest.raises(TrainingStopped, match=r"detector\.ckpt"):
+        run.run(resume=True)
+
+
+def test_the_rate_rises_stays_and_falls_to_zero() -> None:
+    loop = LoopConfig(steps=100, warmup_steps=10, decay_share=0.5)
+    assert [rate_factor(loop, step) for step in (0, 9, 30, 50, 75)] == pytest.approx([0.1, 1, 1, 1, 0.5])
+    assert rate_factor(loop, 99) == pytest.approx(0.02)
