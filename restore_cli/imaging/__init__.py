@@ -1,5 +1,6 @@
 """Files to arrays and back, with everything a photo carries. Knows no torch and nobody else in the package."""
 
+from restore_cli.imaging.fill import fill_from_surroundings
 from restore_cli.imaging.formats import OUTPUT_FORMATS, OutputFormat, format_of_suffix, output_suffix
 from restore_cli.imaging.photo import Carried, Photo, replace_pixels
 from restore_cli.imaging.read import read, read_mask
@@ -12,6 +13,7 @@ __all__ = [
     "OutputFormat",
     "Photo",
     "Provenance",
+    "fill_from_surroundings",
     "format_of_suffix",
     "output_suffix",
     "read",

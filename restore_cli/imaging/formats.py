@@ -43,9 +43,10 @@ def format_of_suffix(suffix: str) -> str | None:
 
 
 def written_format(photo_format: str, requested: str) -> str:
-    """The format `write` uses: the requested one, or the photo's own, or PNG if that cannot be written."""
-    wanted = photo_format if requested == "same" else requested
-    return wanted if can_write(wanted) else "png"
+    """The format `write` uses: the requested one, for "same" the photo's own, or PNG if that cannot be written."""
+    if requested != "same":
+        return requested
+    return photo_format if can_write(photo_format) else "png"
 
 
 def output_suffix(input_suffix: str, requested: str = "same") -> str:

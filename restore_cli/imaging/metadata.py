@@ -42,7 +42,7 @@ def carried_of(image: Image.Image, name: str, stream: BinaryIO) -> Carried:
         format=name,
         icc=image.info.get("icc_profile") or None,
         exif=block,
-        xmp=_xmp_packet(image),
+        xmp=_xmp_packet(image) or (_jxl_xmp(stream) if name == "jxl" else None),
         iptc=_iptc_records(image, texts),
         dpi=_upright_dpi(dpi, stored_orientation(block, name)),
         texts=_other_texts(image, texts),
@@ -77,6 +77,19 @@ def _xmp_packet(image: Image.Image) -> bytes | None:
         except xmp.XmpError:
             return bytes(packet)
     return bytes(packet)
+
+
+def _jxl_xmp(stream: BinaryIO) -> bytes | None:
+    """The "xml " box of a JPEG XL container (ISO 18181-2), which the plugin writes but does not read."""
+    stream.seek(0)
+    while len(head := stream.read(8)) == 8:
+        size, kind = struct.unpack(">I4s", head)
+        if size < 8:  # the last box, a very large one, or no container at all
+            return None
+        if kind == b"xml ":
+            return stream.read(size - 8)
+        stream.seek(size - 8, 1)
+    return None
 
 
 def _xmp_extension(image: Image.Image, packet: bytes) -> bytes:

@@ -36,7 +36,7 @@ class Carried:
     """One sentence for each conversion made while reading, for people."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Photo:
     """One photo, upright, in its own colour space."""
 

@@ -33,25 +33,25 @@ def read(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
     the carried ICC profile names. What had to be converted (palette, CMYK, 1 bit...) is told in `carried.notes`.
 
     Nothing is lost silently. Files with several pages or frames, floating point pixels and camera raw files raise
-    PhotoUnreadable with what to do instead; so do files that are missing, empty, damaged, of unknown kind, or larger
-    than `max_pixels`, which is checked before anything is decoded (TIFF knows any limit, other formats up to 10^9). The
-    one exception: the further pictures that phones put into JPEG and HEIC files (gain maps, previews) are left out with
-    a note.
+    PhotoUnreadable with what to do instead; its message begins with the path, if there is one. So do files that are
+    missing, empty, damaged, of unknown kind, or larger than `max_pixels`, which is checked before anything is decoded
+    (TIFF knows any limit, other formats up to 10^9). The one exception: the further pictures that phones put into JPEG
+    and HEIC files (gain maps, previews) are left out with a note.
     """
     path = None if isinstance(source, bytes) else source
-    where = "the image data" if path is None else shown(path)
+    where = "" if path is None else f"{shown(path)}: "
     try:
         with opened(source) as stream:
             return _decoded(stream, max_pixels)
     except PhotoUnreadable as error:
-        raise PhotoUnreadable(f"{where}: {error.message}", hint=error.hint, path=path) from error.__cause__
+        raise PhotoUnreadable(f"{where}{error.message}", hint=error.hint, path=path) from error.__cause__
     except MemoryError as error:
         raise PhotoUnreadable(
-            f"{where}: there is not enough memory to decode it", hint="Close other programs.", path=path
+            f"{where}there is not enough memory to decode it", hint="Close other programs.", path=path
         ) from error
     except Exception as error:  # the edge of a photo: decoders answer broken files with any exception there is
         raise PhotoUnreadable(
-            f"{where}: the file is damaged or ends too early ({_short(error)})", hint=DAMAGED_HINT, path=path
+            f"{where}the file is damaged or ends too early ({_short(error)})", hint=DAMAGED_HINT, path=path
         ) from error
 
 

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from restore_cli.errors import PhotoUnwritable
 from restore_cli.imaging import exif, xmp
 from restore_cli.imaging.atomic import unwritable, whole_file
-from restore_cli.imaging.formats import OutputFormat, written_format
+from restore_cli.imaging.formats import written_format
 from restore_cli.imaging.naming import shown
 from restore_cli.imaging.photo import Carried, Photo
 from restore_cli.imaging.pillow_write import write_by_pillow
+from restore_cli.imaging.plugins import can_write
 from restore_cli.imaging.png_write import write_png
 from restore_cli.imaging.tiff_write import write_tiff
 from restore_cli.imaging.xmp import Provenance
@@ -26,29 +27,32 @@ def write(
     photo: Photo,
     target: Path | BinaryIO,
     *,
-    format: OutputFormat = "same",
+    format: str = "same",
     quality: int = 95,
     strip_metadata: bool = False,
     provenance: Provenance | None = None,
 ) -> tuple[str, ...]:
     """Encode a photo; one sentence for each thing the format has no place for.
 
-    A Path appears whole or not at all; to a stream everything is written in one go. "same" is the photo's own format,
-    or PNG where that cannot be written (see formats.py). JPEG is written 4:4:4 at `quality` (1 to 100), WebP, AVIF and
-    HEIC at `quality` too, a WebP without loss if it came so; TIFF keeps none, LZW and deflate, everything else becomes
-    deflate. JPEG, WebP and the like round 16 bits to 8, and JPEG lays transparent parts on white.
+    A Path appears whole or not at all; to a stream everything is written in one go. format: "same", which is the
+    photo's own, or PNG where that cannot be written, or one of OUTPUT_FORMATS, or "bmp" and the like. JPEG is written
+    4:4:4 at `quality` (1 to 100), WebP, AVIF and HEIC at `quality` too, a WebP without loss if it came so; TIFF keeps
+    none, LZW and deflate, everything else becomes deflate. JPEG, WebP and the like round 16 bits to 8, and JPEG and BMP
+    lay transparent parts on white.
 
     ICC profile, EXIF, XMP, IPTC, resolution and texts are kept as far as the format has a place for them: orientation
     says upright, size tags say the size, thumbnails of the old picture are gone. `strip_metadata` leaves out EXIF, XMP,
     IPTC and texts; ICC profile and resolution stay, as the picture looks different without them. `provenance` is added
     to the XMP in either case.
 
-    Raises PhotoUnwritable (full or read-only disk, missing folder, permission, too large for the format), leaving
-    nothing behind.
+    Raises PhotoUnwritable (full or read-only disk, missing folder, permission, format unknown or too small for the
+    picture), leaving nothing behind.
     """
     carried, notes = _to_carry(photo, strip_metadata=strip_metadata, provenance=provenance)
     ready = replace(photo, carried=carried)
     name = written_format(carried.format, format)
+    if not can_write(name):
+        raise PhotoUnwritable(f"the format {name} cannot be written here", hint="Choose png, jpg, tiff or webp.")
     if isinstance(target, Path):
         try:
             with whole_file(target) as file:

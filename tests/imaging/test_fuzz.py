@@ -7,6 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -17,6 +18,7 @@ from restore_cli.imaging.exif import with_only_resolution
 from restore_cli.imaging.plugins import prepare_pillow
 
 LIMIT = 10**6
+pytestmark = pytest.mark.filterwarnings("ignore:::PIL")  # pytest undoes the reader's own filter
 
 
 def _corpus() -> list[bytes]:

@@ -13,6 +13,8 @@ from restore_cli.imaging import Carried, Photo, exif, read, xmp
 from restore_cli.imaging.pillow_write import to_8_bits, write_by_pillow
 from restore_cli.imaging.plugins import can_write
 
+PROVENANCE = xmp.Provenance(tool_version="1", model_name="m", model_sha256="0")
+
 
 def encode(photo: Photo, name: str, quality: int = 95) -> tuple[bytes, list[str]]:
     stream = io.BytesIO()
@@ -81,8 +83,7 @@ def test_a_jpeg_resolution_in_centimetres_is_understood(colours: NDArray[np.uint
 
 def test_xmp_beyond_64_kb_goes_through_a_jpeg(full_photo: Photo) -> None:
     packet = (full_photo.carried.xmp or b"").replace(b"goose", b"goose " * 30_000)
-    provenance = xmp.Provenance(tool_version="1", model_name="m", model_sha256="0")
-    packet = xmp.with_provenance(packet, provenance)
+    packet = xmp.with_provenance(packet, PROVENANCE)
     photo = replace(full_photo, carried=replace(full_photo.carried, xmp=packet))
     data, notes = encode(photo, "jpg")
     assert notes == []
@@ -115,10 +116,13 @@ def test_bmp_keeps_resolution(colours: NDArray[np.uint8]) -> None:
 def test_plugin_formats_keep_their_metadata(full_photo: Photo, name: str) -> None:
     if not can_write(name):
         pytest.skip(f"{name} cannot be written here")
-    photo = replace(full_photo, carried=replace(full_photo.carried, exif=exif.with_only_resolution((600.0, 600.0))))
+    upright = {"exif": exif.with_only_resolution((600.0, 600.0)), "xmp": xmp.with_provenance(None, PROVENANCE)}
+    photo = replace(full_photo, carried=replace(full_photo.carried, **upright))
     again = read(encode(photo, name)[0])
     assert again.carried.format == name
     assert np.abs(again.pixels.astype(int) - full_photo.pixels).mean() < 6  # the codec's loss at quality 95
-    assert again.carried.icc == full_photo.carried.icc
-    assert again.carried.xmp == full_photo.carried.xmp
+    assert again.carried.xmp == photo.carried.xmp
     assert again.carried.dpi == (600.0, 600.0)
+    assert again.carried.icc is not None
+    if name != "jxl":  # JPEG XL stores the meaning of simple profiles and builds them anew
+        assert again.carried.icc == photo.carried.icc

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import struct
+import subprocess
+import sys
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -96,6 +98,11 @@ def test_what_is_no_photo_is_said(tmp_path: Path, content: bytes, words: str) ->
         read(path)
 
 
+def test_bytes_have_no_name_in_the_message() -> None:
+    with pytest.raises(PhotoUnreadable, match=r"^the file is empty$"):
+        read(b"")
+
+
 def test_an_unknown_plugin_format_names_its_plugin() -> None:
     if "HEIF" in prepare_pillow():
         pytest.skip("the plugin is installed")
@@ -144,6 +151,16 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(bomb: bytes) -> No
     tracemalloc.stop()
     assert "max_pixels" in caught.value.hint
     assert peak < 20 * 2**20
+
+
+def test_warnings_of_pillow_stay_off_the_terminal(tmp_path: Path) -> None:
+    """In a process of its own, because pytest has its own idea of warnings."""
+    (tmp_path / "bomb.png").write_bytes(png_of_size(30_000, 20_000))
+    script = "import sys; from pathlib import Path; from restore_cli.imaging import read; read(Path(sys.argv[1]))"
+    command = [sys.executable, "-c", script, str(tmp_path / "bomb.png")]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "PhotoUnreadable" in run.stderr
+    assert "Warning" not in run.stderr
 
 
 def test_the_size_limit_can_be_set(colours: NDArray[np.uint8], encoded: Encode) -> None:

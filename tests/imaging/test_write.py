@@ -160,6 +160,13 @@ def test_formats_that_cannot_be_written_become_png(colours: NDArray[np.uint8]) -
     assert written(photo).startswith(b"\x89PNG")
 
 
+def test_a_format_asked_for_by_name_must_be_known(full_photo: Photo, tmp_path: Path) -> None:
+    with pytest.raises(PhotoUnwritable, match="the format gif cannot be written") as caught:
+        write(full_photo, tmp_path / "photo.gif", format="gif")
+    assert "png" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "photo.webp"
     target.write_bytes(b"old")
