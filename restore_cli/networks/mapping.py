@@ -6,7 +6,7 @@ the partial non-local block or patch attention in between where holes are to be 
 
 Departs from the released code, in our own models only: `residual` adds the result to the latent that came in and starts
 at zero; `mask_input` shows the ramp the mask's 16 pixels of each position; a position counts as sound only if none of
-its pixels is damaged.
+its pixels is damaged; with `guess` damage is not painted white but filled from its surroundings before encoding.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ class MappingConfig:
     """Add the result to the latent that came in."""
     mask_input: bool = False
     """Show the mask to the first convolution, 16 pixels a position."""
+    guess: bool = False
+    """Encode a photo whose damage was filled from its surroundings, instead of one with its damage painted white."""
 
     def __post_init__(self) -> None:
         if self.ramp < 1 or not 0 <= self.blocks_before <= self.blocks:

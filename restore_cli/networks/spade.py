@@ -108,7 +108,8 @@ class SpadeNorm(nn.Module):
     def forward(self, x: Tensor, face: Tensor) -> Tensor:
         """x: (B, C, h, w) features; face: (B, 3, s, s). Returns (B, C, h, w)."""
         hidden = self.mlp_shared(_resize(face, (x.shape[2], x.shape[3])))  # (B, hidden, h, w)
-        return self.param_free_norm(x) * (1 + self.mlp_gamma(hidden)) + self.mlp_beta(hidden)
+        normed: Tensor = self.param_free_norm(x) * (1 + self.mlp_gamma(hidden)) + self.mlp_beta(hidden)
+        return normed
 
 
 def _resize(face: Tensor, size: tuple[int, int]) -> Tensor:

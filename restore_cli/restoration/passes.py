@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from restore_cli.imaging import fill_from_surroundings
 from restore_cli.networks.attention import PartialNonLocal
 from restore_cli.networks.inputs import paint_damage
 from restore_cli.restoration.device import autocast
@@ -27,13 +28,19 @@ SMALLEST_PX = 32
 """Photos are mirrored up to this side, so that every reflection padding has something to reflect."""
 
 
+def prepare(way: Way, image: Pixels, mask: NDArray[np.bool_], *, device: torch.device, dtype: torch.dtype) -> Task:
+    """A photo (H, W, C) and its damage (H, W), ready for the networks."""
+    shown = fill_from_surroundings(image, mask) if way.mapping.config.guess else image
+    return Task(way, shown, mask, device, dtype)
+
+
 @dataclass(frozen=True)
 class Task:
     """One photo on its way through a model."""
 
     way: Way
     image: Pixels
-    """(H, W, C)."""
+    """(H, W, C), its damage already filled where the mapping was trained on a guess: see `prepare`."""
     mask: NDArray[np.bool_]
     """(H, W), 1 = damaged."""
     device: torch.device
@@ -50,7 +57,7 @@ class Task:
         mask = mask_to_tensor(self.mask, box, self.device)
         image = to_tensor(self.image, box, self.device)
         with autocast(self.device, self.dtype):
-            return self.way.encoder(paint_damage(image, mask)), mask
+            return self.way.encoder(image if self.way.mapping.config.guess else paint_damage(image, mask)), mask
 
 
 def whole(task: Task) -> Tensor:

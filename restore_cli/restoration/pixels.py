@@ -32,13 +32,14 @@ def to_unit(restored: Tensor) -> NDArray[np.float32]:
 
 def to_unit_pixels(image: Pixels) -> NDArray[np.float32]:
     """A photo's levels as float32 in [0, 1], same shape."""
-    return image.astype(np.float32) / np.float32(np.iinfo(image.dtype).max)
+    unit: NDArray[np.float32] = image.astype(np.float32) / np.float32(np.iinfo(image.dtype).max)
+    return unit
 
 
 def quantise(unit: NDArray[np.float32], dtype: np.dtype[np.uint8] | np.dtype[np.uint16]) -> Pixels:
     """Float in [0, 1] to the nearest of the dtype's levels."""
-    levels: Pixels = np.rint(unit * np.iinfo(dtype).max).astype(dtype)
-    return levels
+    scaled = np.rint(unit * np.iinfo(dtype).max)
+    return scaled.astype(np.uint8) if dtype == np.uint8 else scaled.astype(np.uint16)
 
 
 def take(array: NDArray[np.generic], box: Box) -> NDArray[np.generic]:

@@ -16,7 +16,7 @@ from restore_cli.restoration.detector import ScratchDetector
 from restore_cli.restoration.faces import FaceRecord, FaceRestorer, load_face_restorer
 from restore_cli.restoration.memory import SMALLEST_TILE_PX, tile_side, working_bytes
 from restore_cli.restoration.model import RestorationModel
-from restore_cli.restoration.passes import Task, tiled, whole
+from restore_cli.restoration.passes import Task, prepare, tiled, whole
 from restore_cli.restoration.pixels import Pixels, to_unit, to_unit_pixels
 from restore_cli.restoration.settings import Precision, RestoreSettings
 from restore_cli.restoration.shapes import as_colour_planes, as_mask
@@ -143,6 +143,7 @@ class Restorer:
         if self._faces is None and (settings.faces != "auto" or not self._faces_looked_for):
             self._faces = load_face_restorer(
                 settings.faces,
+                model=self.model,
                 device=self._model.device,
                 dtype=self._model.dtype,
                 max_memory_bytes=self.max_memory_bytes,
@@ -189,11 +190,11 @@ class Restorer:
         way = self._model.way(branch)
         if branch == "patch":
             damaged = cv2.dilate(damaged.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=3).astype(bool)
-        task = Task(way, image, damaged, self._model.device, self._model.dtype)
+        task = prepare(way, image, damaged, device=self._model.device, dtype=self._model.dtype)
         side = self._tile_side()
         while True:
             try:
-                return self._run(task, side, settings)
+                return self._run(task, image, side, settings)
             except (torch.cuda.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise
@@ -206,20 +207,20 @@ class Restorer:
                 side //= 2
                 log.warning("out of memory: trying again with tiles of %d px", side)
 
-    def _run(self, task: Task, side: int, settings: RestoreSettings) -> Pixels:
-        """Whole or in tiles of the given side."""
+    def _run(self, task: Task, image: Pixels, side: int, settings: RestoreSettings) -> Pixels:
+        """Whole or in tiles of the given side, blended with the photo as it was."""
         height, width = task.mask.shape
         if not task.way.is_local or (height <= side and width <= side):
             unit = to_unit(whole(task))
-            return blend(task.image, stretch(unit) if settings.tone == "stretch" else unit, settings.strength)
+            return blend(image, stretch(unit) if settings.tone == "stretch" else unit, settings.strength)
         if settings.tone == "stretch":
             full = np.empty((height, width, 3), np.float32)
             for box, tile in tiled(task, side):
                 full[box.slices] = to_unit(tile)
-            return blend(task.image, stretch(full), settings.strength)
-        restored = np.empty_like(task.image)
+            return blend(image, stretch(full), settings.strength)
+        restored = np.empty_like(image)
         for box, tile in tiled(task, side):
-            restored[box.slices] = blend(task.image[box.slices], to_unit(tile), settings.strength)
+            restored[box.slices] = blend(image[box.slices], to_unit(tile), settings.strength)
         return restored
 
     def _tile_side(self) -> int:
@@ -241,7 +242,7 @@ def _refine_faces(
     faces: FaceRestorer, restored: Pixels, settings: RestoreSettings
 ) -> tuple[Pixels, tuple[FaceRecord, ...]]:
     """Refine the faces of an (H, W, C) photo; a grey one comes back grey."""
-    colour = restored if restored.shape[2] == 3 else np.repeat(restored, 3, axis=2)
+    colour: Pixels = restored if restored.shape[2] == 3 else np.repeat(restored, 3, axis=2)  # type: ignore[assignment]
     refined, records = faces.refine(
         colour,
         strength=settings.face_strength,

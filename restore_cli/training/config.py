@@ -7,6 +7,7 @@ shipped files are in `configs/`: `small_*.toml` made the bundled model, `publish
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
 import typing
 from dataclasses import dataclass, field
@@ -108,13 +109,14 @@ def _fits(kind: Any, value: Any) -> bool:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """A config file's tables. Raises UsageProblem if it cannot be read or is not TOML."""
-    try:
+    if sys.version_info >= (3, 11):
         import tomllib
-    except ModuleNotFoundError:  # Python 3.10
+    else:
         import tomli as tomllib
 
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        return table
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageProblem(
             f"cannot read the configuration {path}: {error}", hint="check --config", path=path

@@ -120,7 +120,7 @@ class AgedCrops(Dataset[Sample]):
         }
 
     def _photo(self, index: int, rng: np.random.Generator) -> Pixels:
-        return _photo_or_next(self.paths, self.cache, index, self.seed)
+        return photo_or_next(self.paths, self.cache, index, self.seed)
 
 
 class RealCrops(Dataset[Sample]):
@@ -134,7 +134,7 @@ class RealCrops(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         rng = np.random.default_rng([self.seed, index, 1])
-        photo = _photo_or_next(self.paths, self.cache, index, self.seed)
+        photo = photo_or_next(self.paths, self.cache, index, self.seed)
         crop = random_crop(photo, self.config.crop, self.config.scale, rng)
         return {"old": to_tensor(make_grey(crop) if rng.random() < 0.5 else crop)}
 
@@ -187,6 +187,15 @@ def validation_samples(
     return samples
 
 
+def fill_damage(aged: Tensor, mask: Tensor) -> Tensor:
+    """Crops (B, 3, S, S) in [-1, 1] with the damage of (B, 1, S, S) filled from its surroundings, as restoring does."""
+    filled = []
+    for image, damage in zip(aged.cpu(), mask.cpu(), strict=True):
+        pixels = image.add(1).mul(127.5).round().to(torch.uint8).permute(1, 2, 0).numpy()
+        filled.append(to_tensor(_rgb8(imaging.fill_from_surroundings(pixels, damage[0].numpy() > 0.5))))
+    return torch.stack(filled).to(aged.device)
+
+
 def random_crop(photo: Pixels, side: int, scale: tuple[float, float], rng: np.random.Generator) -> Pixels:
     """A square of `side` px cut at a random place and scale, flipped half of the time; small photos are enlarged."""
     height, width = photo.shape[:2]
@@ -195,8 +204,9 @@ def random_crop(photo: Pixels, side: int, scale: tuple[float, float], rng: np.ra
     top, left = int(rng.integers(height - cut + 1)), int(rng.integers(width - cut + 1))
     crop = photo[top : top + cut, left : left + cut]
     if cut != side:
-        crop = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA if cut > side else cv2.INTER_CUBIC)
-    return np.ascontiguousarray(crop[:, ::-1] if rng.random() < 0.5 else crop)
+        way = cv2.INTER_AREA if cut > side else cv2.INTER_CUBIC
+        crop = np.asarray(cv2.resize(crop, (side, side), interpolation=way), np.uint8)
+    return np.ascontiguousarray(crop[:, ::-1] if rng.random() < 0.5 else crop).astype(np.uint8, copy=False)
 
 
 def make_grey(photo: Pixels) -> Pixels:
@@ -204,7 +214,7 @@ def make_grey(photo: Pixels) -> Pixels:
     return np.repeat(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)[:, :, None], 3, axis=2)  # type: ignore[return-value]
 
 
-def _photo_or_next(paths: Sequence[Path], cache: PhotoCache, index: int, seed: int) -> Pixels:
+def photo_or_next(paths: Sequence[Path], cache: PhotoCache, index: int, seed: int) -> Pixels:
     """Photo number `index` of an endless sequence of shuffled passes; where it is unreadable, the next one is taken."""
     epoch, place = divmod(index, len(paths))
     order = np.random.default_rng([seed, epoch, 2]).permutation(len(paths))

@@ -20,8 +20,9 @@ MEAN_OF_CHANNELS = np.full((1, 3), 1 / 3, np.float32)
 class DamagedPrint:
     """A picture, uint8 (H, W, 3) RGB, that takes damage, with the (H, W) `mask`, 1 where it did.
 
-    The mask has a pixel where damage changed it, mean of the channels, by at least `recipe.visible_step` grey levels and
-    more than the grain around it hides, and those beside it that the same damage touched. `scale` enlarges all lengths.
+    The mask has a pixel where damage changed it, mean of the channels, by at least `recipe.visible_step` grey levels
+    and more than the grain around it hides, and those beside it that the same damage touched. `scale` enlarges all
+    lengths.
     """
 
     def __init__(self, picture: Picture, rng: np.random.Generator, recipe: Recipe, scale: float) -> None:

@@ -25,14 +25,20 @@ from restore_cli.networks import VAE, ScratchUNet
 from restore_cli.training.config import CONFIGS, DataConfig, LoopConfig, from_table, merged, read_toml
 from restore_cli.training.stage import Stage
 from restore_cli.training.stage_detector import DetectorStage, DetectorStageConfig
+from restore_cli.training.stage_faces import FaceStage, FaceStageConfig
 from restore_cli.training.stage_mapping import MappingStage, MappingStageConfig
 from restore_cli.training.stage_vae import VAEStage, VAEStageConfig
 from restore_cli.training.trainer import Report, Trainer
 from restore_cli.weights.network_file import load_network
 
 log = logging.getLogger(__name__)
-StageName = Literal["detector", "stage1", "stage2"]
-STAGE_CONFIGS = {"detector": DetectorStageConfig, "stage1": VAEStageConfig, "stage2": MappingStageConfig}
+StageName = Literal["detector", "stage1", "stage2", "faces"]
+STAGE_CONFIGS: dict[str, type[Any]] = {
+    "detector": DetectorStageConfig,
+    "stage1": VAEStageConfig,
+    "stage2": MappingStageConfig,
+    "faces": FaceStageConfig,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +47,7 @@ class TrainRequest:
 
     stage: StageName
     clean: Path
+    """Clean photos; for the faces stage, aligned faces."""
     output: Path
     old: Path | None = None
     """Real old photos, stage 1 only."""
@@ -96,8 +103,8 @@ def _accelerator(request: TrainRequest) -> Accelerator:
     return Accelerator(cpu=cpu, mixed_precision=names.get(request.precision, automatic))
 
 
-def _stage(request: TrainRequest) -> tuple[Stage, dict[str, Any]]:
-    """The stage with its settings resolved: the stage's default file, under --config, under the options."""
+def resolved(request: TrainRequest) -> tuple[LoopConfig, DataConfig, Any]:
+    """Settings of loop, data and stage: the stage's default file, under --config, under the options."""
     table = read_toml(CONFIGS / f"small_{request.stage}.toml")
     if request.config:
         table = merged(table, read_toml(request.config))
@@ -109,11 +116,18 @@ def _stage(request: TrainRequest) -> tuple[Stage, dict[str, Any]]:
     loop = from_table(LoopConfig, table["loop"], "loop")
     data = from_table(DataConfig, table["data"], "data")
     config = from_table(STAGE_CONFIGS[request.stage], table["stage"], "stage")
+    return loop, data, config
+
+
+def _stage(request: TrainRequest) -> tuple[Stage, dict[str, Any]]:
+    loop, data, config = resolved(request)
     stage = _build(request, config, loop, data)
     return stage, {"loop": asdict(loop), "data": asdict(data), "stage": asdict(config)}
 
 
 def _build(request: TrainRequest, config: Any, loop: LoopConfig, data: DataConfig) -> Stage:
+    if request.stage == "faces":
+        return FaceStage(config=config, loop=loop, data=data, crops=request.clean)
     common: dict[str, Any] = {
         "config": config,
         "loop": loop,

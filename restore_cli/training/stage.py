@@ -1,8 +1,8 @@
 """What the trainer asks of a stage.
 
-A stage owns its networks, knows what a sample is, and has one or more players. Each player is a set of parameters with
-an optimiser of its own and an objective that turns a batch into named, weighted losses; the trainer minimises their sum.
-Players move in order on the same batch, so a discriminator sees what the generator just made.
+A stage owns its networks, knows what a sample is, and has one or more players. Each player is a set of parameters
+with an optimiser of its own and an objective that turns a batch into named, weighted losses; the trainer minimises
+their sum. Players move in order on the same batch, so a discriminator sees what the generator just made.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,7 +67,7 @@ class DetectorStage:
     def objective(self, batch: Batch) -> Losses:
         """Weighted losses of one batch."""
         logits = self.networks["detector"](to_grey(batch["aged"])).float()
-        terms = {
+        terms: dict[str, tuple[float, Callable[[Tensor, Tensor], Tensor]]] = {
             "balanced": (self.config.balanced, losses.balanced_cross_entropy),
             "focal": (self.config.focal, losses.focal),
             "plain": (self.config.plain, F.binary_cross_entropy_with_logits),

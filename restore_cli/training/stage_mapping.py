@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 from restore_cli.networks import VAE, Mapping, MappingConfig, ScratchUNet
 from restore_cli.networks.inputs import paint_damage, to_grey
 from restore_cli.training.config import DataConfig, LoopConfig
-from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, validation_samples
+from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, fill_damage, validation_samples
 from restore_cli.training.losses import gradient_l1, psnr_of_tensors
 from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
@@ -70,7 +70,7 @@ class MappingStage:
         self.photos = PhotoFolder.find(clean, validation=data.validation_photos)
         self.damage = DamageOutlines.load(damage) if damage else None
         torch.manual_seed(loop.seed)
-        vaes = {"vae_a": vae_a, "vae_b": vae_b}
+        vaes: dict[str, nn.Module] = {"vae_a": vae_a, "vae_b": vae_b}
         self.networks = nn.ModuleDict({"mapping": Mapping(config.network)} | (vaes if config.joint else {}))
         for parameter in self.networks.parameters():
             parameter.requires_grad_(True)
@@ -116,7 +116,8 @@ class MappingStage:
         return vae
 
     def _map(self, networks: nn.ModuleDict, aged: Tensor, mask: Tensor) -> Tensor:
-        latent = self._vae(networks, "vae_a").encoder(paint_damage(aged, mask))
+        shown = fill_damage(aged, mask) if self.config.network.guess else paint_damage(aged, mask)
+        latent = self._vae(networks, "vae_a").encoder(shown)
         mapped: Tensor = networks["mapping"](latent, mask)
         return mapped
 

@@ -116,9 +116,13 @@ class VAEStage:
     def contact_sheet(self, networks: nn.ModuleDict) -> list[list[Tensor]]:
         """Aged photo, VAE A's, clean photo, VAE B's."""
         device = next(networks.parameters()).device
+
+        def given_back(name: str, image: Tensor) -> Tensor:
+            restored: Tensor = networks[name](image[None].to(device))[0]
+            return restored[0].cpu()
+
         return [
-            [s["aged"], networks["vae_a"](s["aged"][None].to(device))[0][0].cpu(), s["clean"]]
-            + [networks["vae_b"](s["clean"][None].to(device))[0][0].cpu()]
+            [s["aged"], given_back("vae_a", s["aged"]), s["clean"], given_back("vae_b", s["clean"])]
             for s in self._samples()[:6]
         ]
 

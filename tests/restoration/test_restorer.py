@@ -20,7 +20,9 @@ def restorer(tiny_model: Path) -> Restorer:
 @pytest.mark.parametrize("size", [(16, 16), (1, 1), (61, 90), (33, 200)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [(), (1,), (3,)])
-def test_shape_and_dtype_stay(restorer: Restorer, size: tuple[int, int], dtype: type, channels: tuple[int, ...]) -> None:
+def test_shape_and_dtype_stay(
+    restorer: Restorer, size: tuple[int, int], dtype: type, channels: tuple[int, ...]
+) -> None:
     image = RNG.integers(0, np.iinfo(dtype).max, (*size, *channels), dtype=dtype)
     result = restorer.restore(image, np.zeros(size, bool))
     assert result.image.shape == image.shape

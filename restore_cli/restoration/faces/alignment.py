@@ -21,6 +21,8 @@ Matrix = npt.NDArray[np.float64]
 _ON_512 = np.array([(196, 226), (316, 226), (256, 286), (220, 360.4), (292, 360.4)], np.float64)
 TEMPLATE = ((_ON_512 / 256 - 1) * 1.3 + 1) / 2
 """(5, 2): eyes, nose and the mouth's corners, as parts of the square's side."""
+LARGEST_MISFIT = 0.1
+"""A face that fits the template less looks away from the camera. Old prints: faces 0.02 to 0.08, profiles 0.12."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,14 +9,15 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 
 from restore_cli import weights
 from restore_cli.errors import WeightsMissing
+from restore_cli.networks import FaceGenerator
 from restore_cli.restoration.device import resolve_device
-from restore_cli.restoration.faces.alignment import Alignment, align
+from restore_cli.restoration.faces.alignment import LARGEST_MISFIT, Alignment, align
 from restore_cli.restoration.faces.blending import FaceChange, blend
 from restore_cli.restoration.faces.detection import DOWNLOAD_HINT, Face, FaceDetector
 from restore_cli.restoration.faces.generator import Generator, batch_size, changes, on_device
@@ -29,8 +30,6 @@ log = logging.getLogger(__name__)
 Which = Literal["all", "largest"]
 Action = Literal["refined", "left: too small", "left: turned away", "left: not the largest", "left: strength 0"]
 
-LARGEST_MISFIT = 0.1
-"""Of the landmarks to the template, in sides of the square. On old prints faces have 0.02 to 0.07, profiles 0.12."""
 LARGEST_ENLARGEMENT = 1.25
 """A face is shown to the smallest generator whose square need not be enlarged by more than this to reach the photo."""
 
@@ -79,12 +78,9 @@ class FaceRestorer:
             )
         detector = FaceDetector(detector_path)
         device = resolve_device(device) if isinstance(device, str) else device
-        paths = {256: models.face_256, 512: models.face_512}
-        generators = {
-            face_px: on_device(weights.load_network(path), device=device, dtype=dtype)
-            for face_px, path in paths.items()
-            if path is not None
-        }
+        paths = [path for path in (models.face_256, models.face_512) if path is not None]
+        networks = [cast(FaceGenerator, weights.load_network(path)) for path in paths]
+        generators = {n.config.face_px: on_device(n, device=device, dtype=dtype) for n in networks}
         return cls(detector, generators, max_memory_bytes=max_memory_bytes)
 
     def refine(
@@ -135,17 +131,19 @@ class FaceRestorer:
 def load_face_restorer(
     faces: Faces,
     *,
+    model: weights.ModelFolder | None = None,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     max_memory_bytes: int | None = None,
 ) -> FaceRestorer | None:
-    """What `--faces` asks for, from the installed weights. None: leave faces alone.
+    """What `--faces` asks for: with the face generators of `model` if it has its own, else with the installed ones.
 
-    "auto" without weights is None and one line in the log; "on" and "largest" without weights raise WeightsMissing.
+    None: leave faces alone. "auto" without weights is None and one line in the log; "on" and "largest" without weights
+    raise WeightsMissing.
     """
     if faces == "off":
         return None
-    detector, models = weights.face_detector_path(), weights.face_model_paths()
+    detector, models = weights.face_detector_path(), _own_models(model) or weights.face_model_paths()
     try:
         return FaceRestorer.load(detector, models, device=device, dtype=dtype, max_memory_bytes=max_memory_bytes)
     except WeightsMissing as missing:
@@ -155,6 +153,12 @@ def load_face_restorer(
         level = logging.INFO if detector is None and models is None else logging.WARNING
         log.log(level, "faces are left as they are: %s; %s", missing.message, missing.hint)
         return None
+
+
+def _own_models(model: weights.ModelFolder | None) -> weights.FaceModels | None:
+    """What `oldphoto train faces` added to a model folder."""
+    own = [model.roles[role] for role in ("faces.256", "faces.512") if role in model.roles] if model else []
+    return weights.FaceModels(face_256=own[0], face_512=own[1] if len(own) > 1 else None) if own else None
 
 
 def _records(faces: Sequence[Face], *, strength: float, min_face_px: int, which: Which) -> tuple[FaceRecord, ...]:
