@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -73,36 +74,32 @@ def facts_of(stream: BinaryIO) -> TiffFacts:
     """Read the directories. ValueError if they make no sense."""
     layout = layout_of(stream)
     chain = directories(stream, layout)
-    first = next(chain, None)
-    if first is None:
-        raise ValueError("a TIFF without a picture")
+    first = next(chain, Directory({}, 0, 0))  # a TIFF without a picture is one of size 0
     kinds = [_kind(directory, layout) for directory in chain]
-
-    def numbers(tag: int, *default: int) -> tuple[int, ...]:
-        return _numbers(first, layout, tag, default)
+    numbers = functools.partial(_numbers, first, layout)
 
     def number(tag: int, default: int) -> int:
-        return numbers(tag, default)[0]
+        return numbers(tag, (default,))[0]
 
     height, width, samples = number(257, 0), number(256, 0), number(277, 1)
-    is_tiled, rows_per_strip = 322 in first.fields, min(number(278, height), height)
+    is_tiled, tile = 322 in first.fields, (max(number(323, 1), 1), max(number(322, 1), 1))
     return TiffFacts(
         order=layout.order,
         size=(height, width),
         samples=samples,
-        bits=numbers(258, 1),
-        is_unsigned=set(numbers(339, 1)) <= {1, 4},
+        bits=numbers(258, (1,)),
+        is_unsigned=set(numbers(339, (1,))) <= {1, 4},
         has_reversed_bits=number(266, 1) == 2,
         compression=number(259, 1),
         predictor=number(317, 1),
         photometric=number(262, MIN_IS_BLACK),
-        extra=numbers(338),
+        extra=numbers(338, ()),
         orientation=exif.orientation_of(first, layout),
         is_planar=number(284, 1) == 2 and samples > 1,
         is_tiled=is_tiled,
-        block=(max(number(323, 1), 1), max(number(322, 1), 1)) if is_tiled else (max(rows_per_strip, 1), width),
-        offsets=numbers(324 if is_tiled else 273),
-        byte_counts=numbers(325 if is_tiled else 279),
+        block=tile if is_tiled else (max(min(number(278, height), height), 1), width),
+        offsets=numbers(324 if is_tiled else 273, ()),
+        byte_counts=numbers(325 if is_tiled else 279, ()),
         pages=1 + sum(not kind & (REDUCED | PAGE_MASK) for kind in kinds),
         previews=sum(bool(kind & REDUCED) for kind in kinds),
         is_raw=DNG_VERSION in first.fields or bool(_kind(first, layout) & REDUCED),

@@ -54,13 +54,7 @@ def write(
     if not can_write(name):
         raise PhotoUnwritable(f"the format {name} cannot be written here", hint="Choose png, jpg, tiff or webp.")
     if isinstance(target, Path):
-        try:
-            with whole_file(target) as file:
-                notes += _encode(ready, name, file, quality)
-        except PhotoUnwritable as error:
-            if error.path is not None:
-                raise
-            raise PhotoUnwritable(f"{shown(target)}: {error.message}", hint=error.hint, path=target) from error
+        notes += _write_file(ready, name, target, quality)
     else:
         buffer = io.BytesIO()
         notes += _encode(ready, name, buffer, quality)
@@ -71,6 +65,16 @@ def write(
 def write_grey(array: NDArray[np.uint8], target: Path | BinaryIO) -> None:
     """Write a mask or probability map, (H, W) uint8, as an 8-bit grey PNG. Raises PhotoUnwritable as `write` does."""
     write(Photo(array[:, :, None], None, Carried()), target, format="png")
+
+
+def _write_file(photo: Photo, name: str, target: Path, quality: int) -> list[str]:
+    try:
+        with whole_file(target) as file:
+            return _encode(photo, name, file, quality)
+    except PhotoUnwritable as error:
+        if error.path is not None:
+            raise
+        raise PhotoUnwritable(f"{shown(target)}: {error.message}", hint=error.hint, path=target) from error
 
 
 def _encode(photo: Photo, name: str, file: BinaryIO, quality: int) -> list[str]:
