@@ -74,7 +74,7 @@ def soak(photos: Path, output: Path, processor: Processor) -> dict[str, Any]:
     plan = make_plan([str(photos)], str(output), PlanOptions())
     memory_mb: list[float] = []
     moments: list[float] = []
-    for row in run_batch(plan.jobs, Worker(Order(processor=processor, root=plan.root, thumbnail_px=240))):
+    for row in run_batch(plan, Worker(Order(processor=processor, thumbnail_px=240))):
         assert row.status in ("done", "unchanged"), row.error
         memory_mb.append(rss_mb())
         moments.append(time.perf_counter())

@@ -29,7 +29,7 @@ class WrittenFile:
     """One output as it was written."""
 
     path: str
-    """Below the output folder, "/" between the parts."""
+    """Name in the journal's folder."""
     bytes: int
     sha256: str
 
@@ -39,7 +39,7 @@ class Entry:
     """One result."""
 
     output: str
-    """Key: the result below the output folder, "/" between the parts."""
+    """Key: the result's name in the journal's folder."""
     input: str
     """For people who read the journal; not compared."""
     input_sha256: str
@@ -61,21 +61,26 @@ class Journal:
         self.folder = folder
         self.path = folder / NAME
         self._entries: dict[str, Entry] = {}
+        self._names: set[str] = set()
         self._read_bytes = 0
         self._guard = threading.Lock()
 
-    def find(self, key: str) -> Entry | None:
-        """The newest entry for this result, those of other runs included."""
+    def find(self, name: str) -> Entry | None:
+        """The newest entry for the result of this name, those of other runs included."""
         with self._guard:
             self._read_news()
-            return self._entries.get(key)
+            return self._entries.get(name)
 
-    def is_done(self, entry: Entry, *, input_sha256: str, settings_sha256: str, wanted: set[str]) -> bool:
-        """Whether this very result was made, and all `wanted` files (keys) still are what was written."""
-        if (entry.input_sha256, entry.settings_sha256) != (input_sha256, settings_sha256):
-            return False
+    def knows(self, name: str) -> bool:
+        """Whether a file of this name, a result or a side file, was ever written by a run of ours."""
+        with self._guard:
+            self._read_news()
+            return name in self._names
+
+    def is_intact(self, entry: Entry, wanted: set[str]) -> bool:
+        """Whether all `wanted` files were written with this result and still are, byte for byte, what was written."""
         written = {file.path: file for file in entry.files}
-        return wanted <= written.keys() and all(self._is_intact(written[path]) for path in wanted)
+        return wanted <= written.keys() and all(self._is_intact(written[name]) for name in wanted)
 
     def add(self, entry: Entry) -> None:
         """Append one line and flush it to the disk. Raises PhotoUnwritable; then the line is not there at all."""
@@ -113,13 +118,11 @@ class Journal:
         try:
             with self.path.open("rb") as stream:
                 if os.fstat(stream.fileno()).st_size < self._read_bytes:  # deleted and begun anew
-                    self._entries.clear()
-                    self._read_bytes = 0
+                    self._forget()
                 stream.seek(self._read_bytes)
                 news = stream.read()
         except FileNotFoundError:
-            self._entries.clear()
-            self._read_bytes = 0
+            self._forget()
             return
         except OSError as error:
             raise PhotoUnwritable(f"the journal {self.path} cannot be read: {error}", path=self.path) from error
@@ -129,6 +132,12 @@ class Journal:
             entry = _parse(line)
             if entry is not None:
                 self._entries[entry.output] = entry
+                self._names.update(file.path for file in entry.files)
+
+    def _forget(self) -> None:
+        self._entries.clear()
+        self._names.clear()
+        self._read_bytes = 0
 
     def _is_intact(self, file: WrittenFile) -> bool:
         path = self.folder / file.path

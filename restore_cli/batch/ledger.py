@@ -1,4 +1,8 @@
-"""What an output folder already holds, and how new results enter it: files and journal together."""
+"""What the output folders already hold, and how new results enter them: files and journal together.
+
+Each folder has its own journal, so that a photo restored alone, with its folder or with the whole tree is the same
+photo, and a folder of results can be moved.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,11 @@ import contextlib
 import errno
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 from restore_cli.batch.journal import Entry, Journal, WrittenFile
-from restore_cli.batch.plan import Job
 from restore_cli.batch.result import PhotoResult
 from restore_cli.errors import PhotoUnwritable
 from restore_cli.imaging.atomic import unwritable, whole_file
@@ -19,55 +23,55 @@ Existing = Literal["skip", "overwrite", "fail"]
 
 
 class Ledger:
-    """The accounts of one output folder under one `--existing` policy."""
+    """The accounts of all output folders under one `--existing` policy; any number of threads may use it."""
 
-    def __init__(self, root: Path, existing: Existing) -> None:
-        self._root = root
+    def __init__(self, existing: Existing) -> None:
         self._existing = existing
-        self._journal = Journal(root)
+        self._journals: dict[Path, Journal] = {}
 
-    def refuse_existing(self, job: Job) -> None:
-        """Raises PhotoUnwritable if the job would replace what it may not.
+    def refuse_existing(self, targets: Iterable[Path]) -> None:
+        """Raises PhotoUnwritable if writing the targets would replace what may not be replaced.
 
         Under "skip" only our own earlier results (and empty files) may be replaced: a file that this tool did not write
         could be somebody's only copy.
         """
         if self._existing == "overwrite":
             return
-        for target in job.targets:
+        for target in targets:
             if not os.path.lexists(target):
                 continue
             if self._existing == "fail":
                 reason = "exists already"
-            elif not self._may_replace(job, target):
+            elif not self._may_replace(target):
                 reason = "exists already and was not made by this tool"
             else:
                 continue
             raise PhotoUnwritable(f"{target} {reason}", hint="--existing overwrite replaces it.", path=target)
 
-    def done(self, job: Job, *, input_sha256: str, settings_sha256: str) -> Entry | None:
-        """The journal's entry if exactly this was done before and is still there."""
-        entry = self._journal.find(job.key) if self._existing == "skip" else None
-        if entry is None:
+    def done(self, target: Path, *, wanted: Iterable[Path], input_sha256: str, settings_sha256: str) -> Entry | None:
+        """The journal's entry if exactly this was done before and all `wanted` files are still there."""
+        if self._existing != "skip":
             return None
-        wanted = {self._key(target) for target in job.targets}
-        same = self._journal.is_done(entry, input_sha256=input_sha256, settings_sha256=settings_sha256, wanted=wanted)
-        return entry if same else None
+        journal = self._journal(target)
+        entry = journal.find(target.name)
+        if entry is None or (entry.input_sha256, entry.settings_sha256) != (input_sha256, settings_sha256):
+            return None
+        return entry if journal.is_intact(entry, {path.name for path in wanted}) else None
 
     def enter(
-        self, job: Job, contents: dict[Path, bytes], result: PhotoResult, *, input_sha256: str, settings_sha256: str
+        self, target: Path, contents: dict[Path, bytes], result: PhotoResult, *, input_sha256: str, settings_sha256: str
     ) -> None:
-        """Write all files and the journal's line; at no moment is there a result of ours without its line.
+        """Write all files, which lie in one folder, and the journal's line; no result of ours is ever without its line.
 
         Raises PhotoUnwritable, and then has left nothing behind.
         """
         assert result.size is not None
         entry = Entry(
-            output=job.key,
+            output=target.name,
             input=result.input,
             input_sha256=input_sha256,
             settings_sha256=settings_sha256,
-            files=tuple(self._written(path, content) for path, content in contents.items()),
+            files=tuple(_written(path, content) for path, content in contents.items()),
             status=result.status,
             size=result.size,
             damaged_fraction=result.damaged_fraction or 0.0,
@@ -77,22 +81,16 @@ class Ledger:
         with contextlib.ExitStack() as stack:  # leaving it gives all files their names, the last one first
             for path, content in contents.items():
                 _fill(stack.enter_context(whole_file(path)), content)
-            self._journal.add(entry)
+            self._journal(target).add(entry)
 
-    def _may_replace(self, job: Job, target: Path) -> bool:
+    def _may_replace(self, target: Path) -> bool:
         if target.is_file() and target.stat().st_size == 0:  # nothing to lose
             return True
-        key = self._key(target)
-        if self._journal.find(key) is not None:
-            return True
-        entry = self._journal.find(job.key)
-        return entry is not None and any(file.path == key for file in entry.files)
+        return self._journal(target).knows(target.name)
 
-    def _written(self, path: Path, content: bytes) -> WrittenFile:
-        return WrittenFile(path=self._key(path), bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
-
-    def _key(self, target: Path) -> str:
-        return target.relative_to(self._root).as_posix()
+    def _journal(self, target: Path) -> Journal:
+        # setdefault is atomic: two threads get the same journal.
+        return self._journals.setdefault(target.parent, Journal(target.parent))
 
 
 def check_writable(target: Path) -> None:
@@ -107,6 +105,10 @@ def check_writable(target: Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise unwritable(error, target) from error
+
+
+def _written(path: Path, content: bytes) -> WrittenFile:
+    return WrittenFile(path=path.name, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
 def _fill(file: BinaryIO, content: bytes) -> None:

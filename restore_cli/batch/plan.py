@@ -25,7 +25,7 @@ class Job:
     target: Path | None
     """None writes stdout."""
     key: str
-    """The target below the output folder, "/" between the parts: what the journal calls this photo."""
+    """The target below the output folder, "/" between the parts: what decides on the photo's shard."""
     format: str = "same"
     """Format of the result, "same" or one that `imaging.write` knows."""
     given_mask: Path | None = None
@@ -52,15 +52,6 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """All jobs of a run, in order."""
-
-    jobs: tuple[Job, ...]
-    root: Path | None
-    """The folder that holds the journal: OUTPUT, or the folder of the one output file; None writes stdout."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class PlanOptions:
     """What shapes a plan beside the paths."""
 
@@ -72,8 +63,10 @@ class PlanOptions:
     """Files that the run writes besides photos (a report), which must not be an input either."""
 
 
-def make_plan(inputs: Sequence[str], output: str, options: PlanOptions) -> Plan:
-    """Follow the rules of `cp`: the output is a folder unless there is one input file and it has an image suffix.
+def make_plan(inputs: Sequence[str], output: str, options: PlanOptions) -> tuple[Job, ...]:
+    """All jobs of a run, in order.
+
+    As with `cp`, the output is a folder unless there is one input file and the output has an image suffix.
 
     "-" among the inputs is stdin, as output stdout. Raises NoPhotosFound, or UsageProblem for an input that does not
     exist, an output inside an input folder, two photos that would get the same output, an output that is an input.
@@ -102,8 +95,7 @@ def make_plan(inputs: Sequence[str], output: str, options: PlanOptions) -> Plan:
         jobs = _each_once(folder_job(photo, destination, options) for photo in found)
     options.masks.check_any_match(jobs_have_masks=any(job.given_mask for job in jobs))
     check_clashes(jobs, destination, options.reserved)
-    root = destination.parent if as_file else destination
-    return Plan(jobs=tuple(job for job in jobs if options.shard.holds(job.key)), root=root)
+    return tuple(job for job in jobs if options.shard.holds(job.key))
 
 
 def folder_job(photo: Found, folder: Path, options: PlanOptions) -> Job:
@@ -132,7 +124,7 @@ def check_clashes(jobs: Iterable[Job], destination: Path, reserved: Iterable[Pat
     _refuse_inputs_as_outputs(jobs, [target for _, target in targets])
 
 
-def _to_stdout(sources: Sequence[Path | None], options: PlanOptions, *, single_file: bool) -> Plan:
+def _to_stdout(sources: Sequence[Path | None], options: PlanOptions, *, single_file: bool) -> tuple[Job, ...]:
     if not single_file:
         raise UsageProblem("stdout takes one photo", hint="Give one input file, or a folder as destination.")
     if options.naming.beside(Path("stdout.png")):
@@ -142,8 +134,7 @@ def _to_stdout(sources: Sequence[Path | None], options: PlanOptions, *, single_f
         )
     found = find_photos(sources, recursive=False)[0]
     mask = options.masks.for_photo(found)
-    job = Job(source=found.path, target=None, key="-", format=options.naming.format, given_mask=mask)
-    return Plan(jobs=(job,), root=None)
+    return (Job(source=found.path, target=None, key="-", format=options.naming.format, given_mask=mask),)
 
 
 def _check_folder(destination: Path, sources: Sequence[Path | None]) -> None:

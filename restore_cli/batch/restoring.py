@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,7 +66,7 @@ class RestoringProcessor:
             pixels=result.image,
             mask=result.mask,
             damaged_fraction=result.damaged_fraction,
-            faces=tuple(asdict(face) for face in result.faces if is_dataclass(face) and not isinstance(face, type)),
+            faces=tuple(asdict(face) for face in result.faces),
             unchanged=result.unchanged,
             notes=result.notes,
         )

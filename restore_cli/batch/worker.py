@@ -40,8 +40,6 @@ class Order:
 
     processor: Processor
     encode: Encode = encode_photo
-    root: Path | None = None
-    """The output folder, which holds the journal; None for a run to stdout."""
     existing: Existing = "skip"
     options: EncodeOptions = field(default_factory=EncodeOptions)
     thumbnail_px: int | None = None
@@ -87,7 +85,7 @@ class Worker:
         self._stdin, self._stdout = stdin, stdout
         self.model = order.processor.model()
         self._loaded = False
-        self._ledger = Ledger(order.root, order.existing) if order.root is not None else None
+        self._ledger = Ledger(order.existing)
 
     @property
     def settings(self) -> Mapping[str, object]:
@@ -146,8 +144,7 @@ class Worker:
     def _prepare(self, job: Job, started: float) -> Prepared | PhotoResult:
         for target in job.targets:
             check_writable(target)
-        if self._ledger is not None:
-            self._ledger.refuse_existing(job)
+        self._ledger.refuse_existing(job.targets)
         original = read_source(job.source, self._stdin)
         mask_bytes = read_source(job.given_mask, None) if job.given_mask else b""
         input_sha256 = _sha256(original) + (_sha256(mask_bytes) if job.given_mask else "")
@@ -159,9 +156,12 @@ class Worker:
         return Prepared(job=job, original=original, photo=photo, mask=mask, input_sha256=input_sha256, seconds=spent)
 
     def _entry_if_done(self, job: Job, input_sha256: str) -> Entry | None:
-        if self._ledger is None:
+        if job.target is None:
             return None
-        return self._ledger.done(job, input_sha256=input_sha256, settings_sha256=self._settings_sha256(job))
+        settings_sha256 = self._settings_sha256(job)
+        return self._ledger.done(
+            job.target, wanted=job.targets, input_sha256=input_sha256, settings_sha256=settings_sha256
+        )
 
     def _skipped(self, job: Job, entry: Entry, original: bytes, started: float) -> PhotoResult:
         pictures = None
@@ -200,9 +200,8 @@ class Worker:
             self._stdout.write(encoded.result)
             self._stdout.flush()
         else:
-            assert self._ledger is not None
             self._ledger.enter(
-                job,
+                job.target,
                 self._contents(computed, encoded, result),
                 result,
                 input_sha256=prepared.input_sha256,

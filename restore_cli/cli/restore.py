@@ -91,15 +91,9 @@ def restore(
 
     inputs, output = opt.split_paths(paths)
     settings = RestoreSettings(
-        scratches=scratches,
-        threshold=threshold,
-        attention=attention,
-        faces=faces,
-        face_strength=face_strength,
-        min_face_px=min_face,
-        tone=tone,
-        strength=strength,
-    )
+        scratches=scratches, threshold=threshold, attention=attention, tone=tone, strength=strength,
+        faces=faces, face_strength=face_strength, min_face_px=min_face
+    )  # fmt: skip
     memory = opt.parse_memory(max_memory)
     run_and_exit(
         RunRequest(

@@ -18,7 +18,7 @@ from restore_cli.errors import NoPhotosFound, UsageProblem
 if TYPE_CHECKING:
     from restore_cli.batch.encode import Encode, EncodeOptions
     from restore_cli.batch.ledger import Existing
-    from restore_cli.batch.plan import Job, Plan, PlanOptions
+    from restore_cli.batch.plan import Job, PlanOptions
     from restore_cli.batch.processor import Processor
     from restore_cli.batch.report.page import ReportPage
     from restore_cli.batch.result import PhotoResult
@@ -55,15 +55,15 @@ def run_and_exit(request: RunRequest) -> None:
     from restore_cli.batch.stop import StopSignal
 
     engine = choose_engine(request.engine, threads=request.threads)
-    plan, watcher = _plan(request)
+    jobs, watcher = _plan(request)
     with contextlib.ExitStack() as stack:
-        data = stack.enter_context(data_stdout()) if request.as_json or plan.root is None else None
+        data = stack.enter_context(data_stdout()) if request.as_json or request.output == "-" else None
         stop = stack.enter_context(StopSignal())
-        worker = _worker(request, plan, stdout=data)
+        worker = _worker(request, len(jobs), stdout=data)
         page = stack.enter_context(_page(request.report, worker)) if request.report else None
-        display = stack.enter_context(RunDisplay(None if watcher else len(plan.jobs)))
+        display = stack.enter_context(RunDisplay(None if watcher else len(jobs)))
         run = _Run(worker=worker, engine=engine, display=display, stop=stop)
-        for result in run.once(plan.jobs) if watcher is None else run.on_and_on(watcher):
+        for result in run.once(jobs) if watcher is None else run.on_and_on(watcher):
             display.finished(result)
             if page is not None:
                 page.add(result)
@@ -76,8 +76,8 @@ def run_and_exit(request: RunRequest) -> None:
         raise typer.Exit(code)
 
 
-def _plan(request: RunRequest) -> tuple[Plan, Watcher | None]:
-    from restore_cli.batch.plan import Plan, make_plan
+def _plan(request: RunRequest) -> tuple[tuple[Job, ...], Watcher | None]:
+    from restore_cli.batch.plan import make_plan
     from restore_cli.batch.watch import Watcher
 
     if request.as_json and request.output == "-":
@@ -88,20 +88,19 @@ def _plan(request: RunRequest) -> tuple[Plan, Watcher | None]:
     # What is there already is planned only to be checked: it may be half written, so the watcher gives it out.
     with contextlib.suppress(NoPhotosFound):
         make_plan(request.inputs, request.output, request.plan)
-    return Plan(jobs=(), root=Path(request.output)), watcher
+    return (), watcher
 
 
-def _worker(request: RunRequest, plan: Plan, *, stdout: BinaryIO | None) -> Worker:
+def _worker(request: RunRequest, photos: int, *, stdout: BinaryIO | None) -> Worker:
     from restore_cli.batch.report.thumbnails import thumbnail_px
     from restore_cli.batch.worker import Order, Worker
 
     order = Order(
         processor=request.processor,
         encode=request.encode,
-        root=plan.root,
         existing=request.existing,
         options=request.encoding,
-        thumbnail_px=thumbnail_px(len(plan.jobs) or None) if request.report else None,
+        thumbnail_px=thumbnail_px(photos or None) if request.report else None,
     )
     return Worker(order, stdin=sys.stdin.buffer, stdout=stdout)
 

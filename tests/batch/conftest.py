@@ -19,11 +19,11 @@ from inverter import Inverter  # a script beside this file, not a module of the 
 
 @pytest.fixture
 def order_for() -> Callable[..., Order]:
-    """An order with a fresh Inverter: order_for(root, existing="skip", slow_seconds=0.1, ...)."""
+    """An order with a fresh Inverter: order_for(existing="skip", slow_seconds=0.1, ...)."""
 
-    def build(root: Path | None, **changes: Any) -> Order:
+    def build(**changes: Any) -> Order:
         ours = {name: changes.pop(name) for name in list(changes) if hasattr(Inverter, name)}
-        return Order(processor=Inverter(**ours), root=root, **changes)
+        return Order(processor=Inverter(**ours), **changes)
 
     return build
 

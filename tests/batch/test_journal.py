@@ -11,12 +11,12 @@ from restore_cli.batch.journal import NAME, Entry, Journal, WrittenFile, fingerp
 from restore_cli.errors import PhotoUnwritable
 
 
-def entry(key: str = "a.jpg", *, content: bytes = b"x", input_sha256: str = "in", settings: str = "set") -> Entry:
+def entry(key: str = "a.jpg", *, content: bytes = b"x") -> Entry:
     return Entry(
         output=key,
         input=f"in/{key}",
-        input_sha256=input_sha256,
-        settings_sha256=settings,
+        input_sha256="in",
+        settings_sha256="set",
         files=(WrittenFile(path=key, bytes=len(content), sha256=hashlib.sha256(content).hexdigest()),),
         status="done",
         size=(3, 2),
@@ -26,11 +26,9 @@ def entry(key: str = "a.jpg", *, content: bytes = b"x", input_sha256: str = "in"
     )
 
 
-def done(journal: Journal, key: str = "a.jpg", *, input_sha256: str = "in", settings: str = "set") -> bool:
-    found = journal.find(key)
-    return found is not None and journal.is_done(
-        found, input_sha256=input_sha256, settings_sha256=settings, wanted={key}
-    )
+def intact(journal: Journal, *names: str) -> bool:
+    found = journal.find("a.jpg")
+    return found is not None and journal.is_intact(found, set(names))
 
 
 def test_an_entry_comes_back(tmp_path: Path) -> None:
@@ -39,28 +37,23 @@ def test_an_entry_comes_back(tmp_path: Path) -> None:
     assert Journal(tmp_path).find(written.output) == written
 
 
-def test_done_is_input_settings_and_intact_output(tmp_path: Path) -> None:
+def test_a_result_is_intact_while_its_bytes_are_those_written(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.add(entry())
-    assert not done(journal)  # the line is written before the file has its name
-    (tmp_path / "a.jpg").write_bytes(b"x")
-    assert done(journal)
-    assert not done(journal, input_sha256="other")
-    assert not done(journal, settings="other")
-    (tmp_path / "a.jpg").write_bytes(b"y")
-    assert not done(journal)
-    (tmp_path / "a.jpg").write_bytes(b"xx")
-    assert not done(journal)
+    assert not intact(journal, "a.jpg")  # the line is written before the file has its name
+    for content, is_intact in ((b"x", True), (b"y", False), (b"xx", False)):
+        (tmp_path / "a.jpg").write_bytes(content)
+        assert intact(journal, "a.jpg") is is_intact
 
 
-def test_a_file_wanted_now_but_not_written_then_is_not_done(tmp_path: Path) -> None:
+def test_a_file_wanted_now_but_not_written_then_is_not_there(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.add(entry())
     (tmp_path / "a.jpg").write_bytes(b"x")
     (tmp_path / "a_mask.png").write_bytes(b"x")
-    found = journal.find("a.jpg")
-    assert found is not None
-    assert not journal.is_done(found, input_sha256="in", settings_sha256="set", wanted={"a.jpg", "a_mask.png"})
+    assert not intact(journal, "a.jpg", "a_mask.png")
+    assert journal.knows("a.jpg")
+    assert not journal.knows("a_mask.png")
 
 
 def test_a_torn_last_line_is_left_out_and_the_next_one_whole(tmp_path: Path) -> None:

@@ -8,38 +8,38 @@ import pytest
 
 from restore_cli.batch.masks import MaskSource
 from restore_cli.batch.names import Naming
-from restore_cli.batch.plan import Plan, PlanOptions, make_plan
+from restore_cli.batch.plan import Job, PlanOptions, make_plan
 from restore_cli.batch.shard import Shard
 from restore_cli.errors import NoPhotosFound, UsageProblem
 
 MakePhoto = Callable[..., Path]
 
 
-def plan(inputs: list[Path | str], output: Path | str, **options: object) -> Plan:
+def plan(inputs: list[Path | str], output: Path | str, **options: object) -> tuple[Job, ...]:
     naming = {name: options.pop(name) for name in list(options) if name in Naming.__dataclass_fields__}
     settings = PlanOptions(naming=Naming(**naming), **options)  # type: ignore[arg-type]
     return make_plan([str(path) for path in inputs], str(output), settings)
 
 
-def keys(made: Plan) -> list[str]:
-    return [job.key for job in made.jobs]
+def keys(made: tuple[Job, ...]) -> list[str]:
+    return [job.key for job in made]
 
 
 def test_one_file_and_an_image_suffix_is_a_file(tmp_path: Path, make_photo: MakePhoto) -> None:
-    job = plan([make_photo(tmp_path / "a.jpg")], tmp_path / "b.png").jobs[0]
+    job = plan([make_photo(tmp_path / "a.jpg")], tmp_path / "b.png")[0]
     assert (job.target, job.format) == (tmp_path / "b.png", "png")
 
 
 @pytest.mark.parametrize("output", ["out", "out.album", "out.jpg/"])
 def test_anything_else_is_a_folder(tmp_path: Path, make_photo: MakePhoto, output: str) -> None:
     made = plan([make_photo(tmp_path / "a.jpg")], f"{tmp_path}/{output}")
-    assert made.jobs[0].target == tmp_path / output / "a.jpg"
+    assert made[0].target == tmp_path / output / "a.jpg"
 
 
 def test_an_existing_folder_with_an_image_suffix_is_a_folder(tmp_path: Path, make_photo: MakePhoto) -> None:
     (tmp_path / "out.png").mkdir()
     made = plan([make_photo(tmp_path / "a.jpg")], tmp_path / "out.png")
-    assert made.jobs[0].target == tmp_path / "out.png" / "a.jpg"
+    assert made[0].target == tmp_path / "out.png" / "a.jpg"
 
 
 def test_two_files_to_a_name_with_image_suffix_make_a_folder_but_not_over_a_file(
@@ -62,7 +62,7 @@ def test_names_follow_format_and_suffix(tmp_path: Path, make_photo: MakePhoto) -
 
 def test_what_else_is_written_is_known(tmp_path: Path, make_photo: MakePhoto) -> None:
     make_photo(tmp_path / "a.jpg")
-    job = plan([tmp_path / "a.jpg"], tmp_path / "out", save_mask=True, sidecar=True).jobs[0]
+    job = plan([tmp_path / "a.jpg"], tmp_path / "out", save_mask=True, sidecar=True)[0]
     assert [path.name for path in job.targets] == ["a.jpg", "a_mask.png", "a.json"]
 
 
@@ -77,7 +77,7 @@ def test_two_photos_with_one_output_are_refused(tmp_path: Path, make_photo: Make
 def test_masks_that_would_replace_each_other_are_refused(tmp_path: Path, make_photo: MakePhoto) -> None:
     make_photo(tmp_path / "in" / "a.jpg")
     make_photo(tmp_path / "in" / "a.tif")
-    assert len(plan([tmp_path / "in"], tmp_path / "out").jobs) == 2
+    assert len(plan([tmp_path / "in"], tmp_path / "out")) == 2
     with pytest.raises(UsageProblem, match=r"a_mask\.png"):
         plan([tmp_path / "in"], tmp_path / "out", save_mask=True)
 
@@ -121,9 +121,9 @@ def test_the_report_may_not_replace_an_input(tmp_path: Path, make_photo: MakePho
 
 
 def test_stdin_and_stdout(tmp_path: Path, make_photo: MakePhoto) -> None:
-    assert plan(["-"], "-").jobs[0].target is None
-    assert plan([make_photo(tmp_path / "a.jpg")], "-").root is None
-    assert plan(["-"], tmp_path / "out.png").jobs[0].source is None
+    assert plan(["-"], "-")[0].target is None
+    assert plan([make_photo(tmp_path / "a.jpg")], "-")[0].target is None
+    assert plan(["-"], tmp_path / "out.png")[0].source is None
     for inputs, output, options in (
         (["-"], tmp_path / "folder", {}),
         (["-", "-"], tmp_path / "folder", {}),
@@ -173,14 +173,14 @@ class TestMasks:
         for name in ("a.png", "sub/b_mask.png"):
             make_photo(tmp_path / "masks" / name)
         made = plan([tmp_path / "in"], tmp_path / "out", recursive=True, masks=MaskSource(folder=tmp_path / "masks"))
-        given = {job.key: job.given_mask and job.given_mask.name for job in made.jobs}
+        given = {job.key: job.given_mask and job.given_mask.name for job in made}
         assert given == {"a.jpg": "a.png", "c.jpg": None, "sub/b.jpg": "b_mask.png"}
 
     def test_beside_the_photos_they_are_not_photos(self, tmp_path: Path, make_photo: MakePhoto) -> None:
         for name in ("a.png", "a_mask.png", "b.png"):
             make_photo(tmp_path / name)
         made = plan([tmp_path], tmp_path.parent / "out-of-it", masks=MaskSource(folder=tmp_path))
-        assert {job.key: job.given_mask and job.given_mask.name for job in made.jobs} == {
+        assert {job.key: job.given_mask and job.given_mask.name for job in made} == {
             "a.png": "a_mask.png",
             "b.png": None,
         }

@@ -32,7 +32,7 @@ OrderFor = Callable[..., Order]
 
 def run(folder: Path, order: Order, output: Path, **naming: object) -> list[PhotoResult]:
     options = PlanOptions(recursive=True, naming=Naming(**naming))  # type: ignore[arg-type]
-    return list(run_batch(make_plan([str(folder)], str(output), options).jobs, Worker(order)))
+    return list(run_batch(make_plan([str(folder)], str(output), options), Worker(order)))
 
 
 def statuses(results: list[PhotoResult]) -> list[str]:
@@ -57,9 +57,9 @@ def out(tmp_path: Path) -> Path:
 
 
 def test_every_photo_is_processed_and_the_tree_kept(photos: Path, out: Path, order_for: OrderFor) -> None:
-    results = run(photos, order_for(out), out)
+    results = run(photos, order_for(), out)
     assert statuses(results) == ["done"] * 3
-    assert written(out) == [JOURNAL, "a.png", "b.png", "sub/c.png"]
+    assert written(out) == [JOURNAL, "a.png", "b.png", f"sub/{JOURNAL}", "sub/c.png"]
     before, after = (np.asarray(Image.open(folder / "sub" / "c.png")) for folder in (photos, out))
     assert np.array_equal(after, 255 - before)
     assert results[2].size == (24, 16)
@@ -72,15 +72,15 @@ def test_results_come_in_the_order_of_the_plan(
     for number in range(20):
         make_photo(tmp_path / "in" / f"{number}.png")
     (tmp_path / "in" / "7.png").write_bytes(b"broken")
-    results = run(tmp_path / "in", order_for(out), out)
+    results = run(tmp_path / "in", order_for(), out)
     assert [Path(result.input).stem for result in results] == [str(number) for number in range(20)]
 
 
 class TestResume:
     def test_nothing_that_is_done_is_redone(self, photos: Path, out: Path, order_for: OrderFor) -> None:
-        first = run(photos, order_for(out), out)
+        first = run(photos, order_for(), out)
         before = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
-        order = order_for(out)
+        order = order_for()
         again = run(photos, order, out)
         assert statuses(again) == ["skipped"] * 3
         assert order.processor.processed == 0  # type: ignore[attr-defined]
@@ -90,59 +90,66 @@ class TestResume:
     def test_a_changed_photo_is_redone_and_only_that(
         self, photos: Path, out: Path, make_photo: MakePhoto, order_for: OrderFor
     ) -> None:
-        run(photos, order_for(out), out)
+        run(photos, order_for(), out)
         make_photo(photos / "b.png", level=99)
-        assert statuses(run(photos, order_for(out), out)) == ["skipped", "done", "skipped"]
+        assert statuses(run(photos, order_for(), out)) == ["skipped", "done", "skipped"]
 
     @pytest.mark.parametrize("change", [{"settings_value": 1}, {"model_sha256": "1" * 64}])
     def test_other_settings_or_another_model_redo_all(
         self, photos: Path, out: Path, order_for: OrderFor, change: dict[str, object]
     ) -> None:
-        run(photos, order_for(out), out)
-        assert statuses(run(photos, order_for(out, **change), out)) == ["done"] * 3
+        run(photos, order_for(), out)
+        assert statuses(run(photos, order_for(**change), out)) == ["done"] * 3
 
     def test_a_damaged_or_missing_output_is_made_again(self, photos: Path, out: Path, order_for: OrderFor) -> None:
-        run(photos, order_for(out), out)
+        run(photos, order_for(), out)
         whole = (out / "a.png").read_bytes()
         (out / "a.png").write_bytes(whole[:-20])
         (out / "b.png").unlink()
-        assert statuses(run(photos, order_for(out), out)) == ["done", "done", "skipped"]
+        assert statuses(run(photos, order_for(), out)) == ["done", "done", "skipped"]
         assert (out / "a.png").read_bytes() == whole
 
     def test_a_mask_asked_for_later_is_made(self, photos: Path, out: Path, order_for: OrderFor) -> None:
-        run(photos, order_for(out), out)
-        assert statuses(run(photos, order_for(out), out, save_mask=True)) == ["done"] * 3
-        assert statuses(run(photos, order_for(out), out, save_mask=True)) == ["skipped"] * 3
+        run(photos, order_for(), out)
+        assert statuses(run(photos, order_for(), out, save_mask=True)) == ["done"] * 3
+        assert statuses(run(photos, order_for(), out, save_mask=True)) == ["skipped"] * 3
 
     def test_a_file_of_somebody_else_is_neither_replaced_nor_called_done(
         self, photos: Path, out: Path, order_for: OrderFor
     ) -> None:
         out.mkdir()
         (out / "a.png").write_bytes(b"precious")
-        results = run(photos, order_for(out), out)
+        results = run(photos, order_for(), out)
         assert statuses(results) == ["failed", "done", "done"]
         assert "--existing overwrite" in (results[0].error or "")
         assert (out / "a.png").read_bytes() == b"precious"
-        assert statuses(run(photos, order_for(out, existing="overwrite"), out)) == ["done"] * 3
+        assert statuses(run(photos, order_for(existing="overwrite"), out)) == ["done"] * 3
 
     def test_an_empty_file_holds_nothing_to_lose(self, photos: Path, out: Path, order_for: OrderFor) -> None:
         out.mkdir()
         (out / "a.png").touch()
-        assert statuses(run(photos, order_for(out), out)) == ["done"] * 3
+        assert statuses(run(photos, order_for(), out)) == ["done"] * 3
 
     def test_existing_fail_leaves_what_is_there(self, photos: Path, out: Path, order_for: OrderFor) -> None:
-        run(photos, order_for(out), out)
+        run(photos, order_for(), out)
         (out / "b.png").unlink()
-        results = run(photos, order_for(out, existing="fail"), out)
+        results = run(photos, order_for(existing="fail"), out)
         assert statuses(results) == ["failed", "done", "failed"]
         assert "exists already" in (results[0].error or "")
+
+    def test_a_photo_done_alone_is_done_in_its_tree_and_the_other_way_round(
+        self, photos: Path, out: Path, order_for: OrderFor
+    ) -> None:
+        assert statuses(run(photos / "sub", order_for(), out / "sub")) == ["done"]
+        assert statuses(run(photos, order_for(), out)) == ["done", "done", "skipped"]
+        assert statuses(run(photos / "sub", order_for(), out / "sub")) == ["skipped"]
 
     def test_another_run_on_the_folder_is_noticed(self, photos: Path, out: Path, order_for: OrderFor) -> None:
         """What the other one finished meanwhile is not done twice."""
         plan = make_plan([str(photos)], str(out), PlanOptions(recursive=True))
-        slow = run_batch(plan.jobs, Worker(order_for(out)), engine=LocalEngine(threads=1))
+        slow = run_batch(plan, Worker(order_for()), engine=LocalEngine(threads=1))
         first = next(slow)
-        run(photos, order_for(out), out)
+        run(photos, order_for(), out)
         assert statuses([first, *slow]).count("done") < 3
 
 
@@ -155,18 +162,18 @@ class TestFaults:
         (photos / "torn.png").write_bytes((photos / "a.png").read_bytes()[:60])
         (photos / "link.jpg").symlink_to("nowhere")
         (photos / "loop.jpg").symlink_to("loop.jpg")
-        results = {Path(row.input).name: row for row in run(photos, order_for(out), out)}
+        results = {Path(row.input).name: row for row in run(photos, order_for(), out)}
         failed = {name for name, row in results.items() if row.status == "failed"}
         assert failed == {"empty.jpg", "text.png", "torn.png", "link.jpg", "loop.jpg"}
         assert all(name in (results[name].error or "") for name in failed)
-        assert written(out) == [JOURNAL, "a.png", "b.png", "sub/c.png"]
+        assert written(out) == [JOURNAL, "a.png", "b.png", f"sub/{JOURNAL}", "sub/c.png"]
 
     def test_a_photo_that_vanishes_after_planning_is_one_failed_row(
         self, photos: Path, out: Path, order_for: OrderFor
     ) -> None:
         plan = make_plan([str(photos)], str(out), PlanOptions(recursive=True))
         (photos / "b.png").unlink()
-        assert statuses(list(run_batch(plan.jobs, Worker(order_for(out))))) == ["done", "failed", "done"]
+        assert statuses(list(run_batch(plan, Worker(order_for())))) == ["done", "failed", "done"]
 
     def test_strange_names_are_kept(
         self, tmp_path: Path, out: Path, make_photo: MakePhoto, order_for: OrderFor
@@ -182,45 +189,45 @@ class TestFaults:
         ]
         for name in names:
             make_photo(tmp_path / "in" / os.fsdecode(name))
-        results = run(tmp_path / "in", order_for(out), out)
+        results = run(tmp_path / "in", order_for(), out)
         assert statuses(results) == ["done"] * len(names)
         assert written(out) == sorted([*map(os.fsdecode, names), JOURNAL])
         assert all(json.loads(row.to_json())["status"] == "done" for row in results)
-        assert statuses(run(tmp_path / "in", order_for(out), out)) == ["skipped"] * len(names)
+        assert statuses(run(tmp_path / "in", order_for(), out)) == ["skipped"] * len(names)
 
     def test_a_name_too_long_for_its_mask_fails_before_the_work(
         self, tmp_path: Path, out: Path, make_photo: MakePhoto, order_for: OrderFor
     ) -> None:
         make_photo(tmp_path / "in" / ("x" * 251 + ".png"))
-        order = order_for(out)
+        order = order_for()
         results = run(tmp_path / "in", order, out, save_mask=True)
         assert statuses(results) == ["failed"]
         assert "too long" in (results[0].error or "")
         assert order.processor.processed == 0  # type: ignore[attr-defined]
 
     def test_an_error_of_one_photo_goes_into_its_row(self, photos: Path, out: Path, order_for: OrderFor) -> None:
-        results = run(photos, order_for(out, fails_with=OutOfMemory("too large", hint="Use --max-memory.")), out)
+        results = run(photos, order_for(fails_with=OutOfMemory("too large", hint="Use --max-memory.")), out)
         assert {row.error for row in results} == {"too large. Use --max-memory."}
 
     def test_a_bug_goes_into_its_row_too(self, photos: Path, out: Path, order_for: OrderFor) -> None:
-        results = run(photos, order_for(out, fails_with=ZeroDivisionError("oops")), out)
+        results = run(photos, order_for(fails_with=ZeroDivisionError("oops")), out)
         assert statuses(results) == ["failed"] * 3
         assert "bug" in (results[0].error or "")
 
     def test_missing_weights_stop_the_run(self, photos: Path, out: Path, order_for: OrderFor) -> None:
         with pytest.raises(WeightsMissing):
-            run(photos, order_for(out, load_fails_with=WeightsMissing("gone")), out)
+            run(photos, order_for(load_fails_with=WeightsMissing("gone")), out)
         assert not list(out.rglob("*.png"))
 
     def test_a_folder_in_the_way(self, photos: Path, out: Path, order_for: OrderFor) -> None:
         (out / "a.png").mkdir(parents=True)
         (out / "sub").touch()
-        assert statuses(run(photos, order_for(out), out)) == ["failed", "done", "failed"]
+        assert statuses(run(photos, order_for(), out)) == ["failed", "done", "failed"]
 
     def test_remains_of_a_killed_run_are_removed(self, photos: Path, out: Path, order_for: OrderFor) -> None:
         out.mkdir()
         (out / ".a.png.oldphoto-0123abcd.tmp").write_bytes(b"half")
-        run(photos, order_for(out), out)
+        run(photos, order_for(), out)
         assert not list(out.glob("*.tmp"))
 
 
@@ -229,7 +236,7 @@ def test_an_unchanged_photo_is_its_own_file(
 ) -> None:
     """Encoding a JPEG again would change what was right."""
     black = make_photo(tmp_path / "in" / "black.jpg", level=0)
-    assert statuses(run(tmp_path / "in", order_for(out), out)) == ["unchanged"]
+    assert statuses(run(tmp_path / "in", order_for(), out)) == ["unchanged"]
     assert (out / "black.jpg").read_bytes() == black.read_bytes()
 
 
@@ -237,7 +244,7 @@ def test_pipes(tmp_path: Path, make_photo: MakePhoto, order_for: OrderFor) -> No
     photo = make_photo(tmp_path / "a.png")
     target = io.BytesIO()
     plan = make_plan(["-"], "-", PlanOptions())
-    (row,) = run_batch(plan.jobs, Worker(order_for(None), stdin=io.BytesIO(photo.read_bytes()), stdout=target))
+    (row,) = run_batch(plan, Worker(order_for(), stdin=io.BytesIO(photo.read_bytes()), stdout=target))
     assert (row.input, row.output, row.status) == ("-", "-", "done")
     after = np.asarray(Image.open(io.BytesIO(target.getvalue())))
     assert np.array_equal(after, 255 - np.asarray(Image.open(photo)))
@@ -250,7 +257,7 @@ def test_a_named_pipe_can_be_the_input(tmp_path: Path, make_photo: MakePhoto, or
     feeder = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes(photo.read_bytes()))
     feeder.start()
     plan = make_plan([str(tmp_path / "pipe")], str(tmp_path / "b.png"), PlanOptions())
-    assert statuses(list(run_batch(plan.jobs, Worker(order_for(plan.root))))) == ["done"]
+    assert statuses(list(run_batch(plan, Worker(order_for())))) == ["done"]
     feeder.join()
 
 
@@ -260,15 +267,15 @@ class TestSideFiles:
         pixels = np.zeros((16, 24, 3), np.uint8)
         pixels[4:6] = 255
         Image.fromarray(pixels).save(tmp_path / "in" / "a.png")
-        (row,) = run(tmp_path / "in", order_for(out), out, save_mask=True)
+        (row,) = run(tmp_path / "in", order_for(), out, save_mask=True)
         mask = np.asarray(Image.open(out / "a_mask.png"))
         assert np.array_equal(mask, pixels[:, :, 0])
         assert row.damaged_fraction == 2 / 16
 
     def test_sidecar_says_where_the_result_comes_from(self, photos: Path, out: Path, order_for: OrderFor) -> None:
-        run(photos, order_for(out), out, sidecar=True)
+        run(photos, order_for(), out, sidecar=True)
         facts = json.loads((out / "sub" / "c.json").read_text())
-        run(photos, order_for(out, existing="overwrite"), out, sidecar=True)
+        run(photos, order_for(existing="overwrite"), out, sidecar=True)
         again = json.loads((out / "sub" / "c.json").read_text())
         assert facts.pop("date") <= again.pop("date")
         assert facts == again
@@ -288,10 +295,10 @@ class TestStop:
             started.append(str(job))
             stop.request()
 
-        results = list(run_batch(plan.jobs, Worker(order_for(out)), stop=stop, started=note))
+        results = list(run_batch(plan, Worker(order_for()), stop=stop, started=note))
         assert len(started) == 1
         assert statuses(results) in ([], ["done"])
-        assert statuses(run(photos, order_for(out), out)).count("skipped") == len(results)
+        assert statuses(run(photos, order_for(), out)).count("skipped") == len(results)
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_a_signal_interrupts_the_computation(
@@ -301,7 +308,7 @@ class TestStop:
         timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), number))
         timer.start()
         with StopSignal() as stop:
-            results = list(run_batch(plan.jobs, Worker(order_for(out, slow_seconds=30)), stop=stop))
+            results = list(run_batch(plan, Worker(order_for(slow_seconds=30)), stop=stop))
         timer.join()
         assert stop.requested
         assert results == []
@@ -318,7 +325,7 @@ def test_memory_held_ahead_is_bounded(tmp_path: Path, out: Path, make_photo: Mak
     for number in range(6):
         make_photo(tmp_path / "in" / f"{number}.png")
     plan = make_plan([str(tmp_path / "in")], str(out), PlanOptions())
-    results = run_batch(plan.jobs, Worker(order_for(out)), engine=LocalEngine(threads=2, max_held_bytes=1))
+    results = run_batch(plan, Worker(order_for()), engine=LocalEngine(threads=2, max_held_bytes=1))
     assert statuses(list(results)) == ["done"] * 6
 
 
@@ -326,11 +333,13 @@ def test_memory_held_ahead_is_bounded(tmp_path: Path, out: Path, make_photo: Mak
 def test_the_number_of_threads_shows_nowhere_in_the_files(
     photos: Path, out: Path, tmp_path: Path, order_for: OrderFor, threads: int
 ) -> None:
-    run(photos, order_for(out), out)
+    run(photos, order_for(), out)
     other = tmp_path / "other"
     plan = make_plan([str(photos)], str(other), PlanOptions(recursive=True))
-    list(run_batch(plan.jobs, Worker(order_for(other)), engine=LocalEngine(threads=threads)))
-    assert all((out / name).read_bytes() == (other / name).read_bytes() for name in written(out) if name != JOURNAL)
+    list(run_batch(plan, Worker(order_for()), engine=LocalEngine(threads=threads)))
+    assert all(
+        (out / name).read_bytes() == (other / name).read_bytes() for name in written(out) if not name.endswith(JOURNAL)
+    )
 
 
 def test_ray_is_for_later() -> None:
