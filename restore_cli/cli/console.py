@@ -66,17 +66,17 @@ def is_debug() -> bool:
 
 def console() -> Console:
     """For messages, progress and tables: stderr; nothing with --quiet. Colour and bars only on a terminal."""
-    return _console(quiet=_talk.quiet, terminal=_is_terminal(), plain=bool(os.environ.get("NO_COLOR")))
+    return _console(quiet=_talk.quiet, drawing=_may_draw())
 
 
 def error_console() -> Console:
     """For what has to be said even with --quiet."""
-    return _console(quiet=False, terminal=_is_terminal(), plain=bool(os.environ.get("NO_COLOR")))
+    return _console(quiet=False, drawing=_may_draw())
 
 
 def shows_bars() -> bool:
     """Whether a progress bar may be drawn."""
-    return _is_terminal() and not _talk.quiet and not os.environ.get("NO_COLOR")
+    return _may_draw() and not _talk.quiet
 
 
 def say(message: str) -> None:
@@ -133,21 +133,15 @@ def _descriptor_of(stream: TextIO) -> int | None:
 
 
 @lru_cache
-def _console(*, quiet: bool, terminal: bool, plain: bool) -> Console:
+def _console(*, quiet: bool, drawing: bool) -> Console:
     from rich.console import Console
 
-    return Console(
-        stderr=True,
-        quiet=quiet,
-        force_terminal=terminal,
-        force_interactive=terminal and not plain,
-        no_color=plain or not terminal,
-        highlight=False,
-    )
+    return Console(stderr=True, quiet=quiet, force_terminal=drawing, no_color=not drawing, highlight=False)
 
 
-def _is_terminal() -> bool:
+def _may_draw() -> bool:
+    """Colour and bars need a terminal and a user who has not said NO_COLOR."""
     try:
-        return sys.stderr.isatty()
+        return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     except ValueError:  # closed
         return False
