@@ -39,7 +39,7 @@ class UNetConfig:
         Each level at scale s reaches 4 s in its own convolutions and bilinear step, 1 s in the blur and 3 s * 2 one
         level down; `first` and `last` add 4.
         """
-        reach = 4 + sum(11 * 2**level for level in range(self.levels))
+        reach = 4 + sum(11 << level for level in range(self.levels))
         return -(-reach // self.size_multiple) * self.size_multiple
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from restore_cli.networks import Mapping
 from restore_cli.restoration.model import RestorationModel
-from restore_cli.restoration.passes import Task, tiled, whole
+from restore_cli.restoration.passes import Task, prepare, tiled, whole
 
 HEIGHT, WIDTH = 150, 187  # neither a multiple of 4, nor of the attention's window
 
@@ -40,6 +42,21 @@ def test_tiles_equal_the_whole(tiny_model: Path, side: int, damaged: bool) -> No
     expected = whole(work)
     assert expected.std() > 0.1
     assert torch.allclose(put_together(work, side), expected, atol=2e-5)
+
+
+def test_damage_is_guessed_only_for_a_mapping_that_learned_with_guesses(tiny_model: Path) -> None:
+    """The others, the released ones among them, expect it painted white by the encoder's own door."""
+    model = RestorationModel.load(tiny_model, device="cpu", precision="fp32")
+    way = model.way("scratch")
+    image = np.full((40, 40, 3), 90, np.uint8)
+    mask = np.zeros((40, 40), bool)
+    mask[10:14] = True
+    image[mask] = 255
+    assert prepare(way, image, mask, device=model.device, dtype=model.dtype).image is image
+    guessing = replace(way, mapping=Mapping(replace(way.mapping.config, guess=True)))
+    guessed = prepare(guessing, image, mask, device=model.device, dtype=model.dtype)
+    assert np.abs(guessed.image.astype(int) - 90).max() <= 1
+    assert (image[mask] == 255).all()
 
 
 @torch.inference_mode()
