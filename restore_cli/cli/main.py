@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import restore_cli
-from restore_cli.cli import degrade, detect, doctor, evaluate, restore, train, weights
+from restore_cli.cli import degrade, detect, doctor, evaluate, restore, train, train_faces, weights
 from restore_cli.cli.console import Talk, complain, configure, error_console, is_debug
 from restore_cli.errors import OldPhotoError
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 app.command("restore")(restore.restore)
 app.command("detect-scratches")(detect.detect_scratches)
 app.add_typer(weights.app, name="weights")
+train.app.command("faces")(train_faces.faces)
 app.add_typer(train.app, name="train")
 app.command("degrade")(degrade.degrade)
 app.command("evaluate")(evaluate.evaluate)

@@ -1,4 +1,4 @@
-"""`oldphoto train detector | stage1 | stage2`: make the networks from a folder of photos."""
+"""`oldphoto train detector | stage1 | stage2`: make the networks from a folder of photos. For faces see train_faces."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(help="Train the detector, the VAEs (stage1) and the mapping (stage2).", no_args_is_help=True)
+app = typer.Typer(
+    help="Train the detector, the VAEs (stage1), the mapping (stage2), the face generator.", no_args_is_help=True
+)
 
 Clean = Annotated[Path, typer.Option(help="Folder of clean photos, searched with its subfolders.")]
 Output = Annotated[Path, typer.Option(help="Folder for the run; it loads with `oldphoto restore --model`.")]
@@ -35,7 +37,7 @@ def detector(
     workers: Workers = None,
 ) -> None:
     """Train the scratch detector on synthetic damage."""
-    _run("detector", locals())
+    run_stage("detector", locals())
 
 
 @app.command()
@@ -53,7 +55,7 @@ def stage1(
     workers: Workers = None,
 ) -> None:
     """Train the two VAEs: A for old and aged photos, B for clean ones."""
-    _run("stage1", locals())
+    run_stage("stage1", locals())
 
 
 @app.command()
@@ -71,10 +73,11 @@ def stage2(
     workers: Workers = None,
 ) -> None:
     """Train the mapping between the VAEs."""
-    _run("stage2", locals())
+    run_stage("stage2", locals())
 
 
-def _run(stage: str, options: dict[str, Any]) -> None:
+def run_stage(stage: str, options: dict[str, Any]) -> None:
+    """Train a stage with a bar on stderr, then tell its figures. options: TrainRequest's fields."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from restore_cli.cli.console import console

@@ -1,0 +1,46 @@
+"""`oldphoto train faces`: make a face generator from a folder of photos with people in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from restore_cli.cli.train import BatchSize, Config, Device, Output, Precision, Resume, Steps, Workers, run_stage
+
+
+def faces(
+    clean: Annotated[Path, typer.Option(help="Folder of clean photos; their faces are cut out first.")],
+    output: Output,
+    config: Config = None,
+    resume: Resume = False,
+    steps: Steps = None,
+    batch_size: BatchSize = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    workers: Workers = None,
+) -> None:
+    """Train the face generator. Cuts the aligned faces out into OUTPUT/faces with the installed face detector."""
+    options = locals()
+    run_stage("faces", {**options, "clean": _cut_out(clean, output, config)})
+
+
+def _cut_out(photos: Path, output: Path, config: Path | None) -> Path:
+    """The folder of aligned faces in the run's folder, filled where it is not yet."""
+    from restore_cli import weights
+    from restore_cli.cli.console import console
+    from restore_cli.errors import WeightsMissing
+    from restore_cli.restoration.faces.crops import cut_faces
+    from restore_cli.restoration.faces.detection import DOWNLOAD_HINT, FaceDetector
+    from restore_cli.training.data import PhotoFolder
+    from restore_cli.training.runs import TrainRequest, resolved
+
+    _, _, stage = resolved(TrainRequest(stage="faces", clean=photos, output=output, config=config))
+    detector = weights.face_detector_path()
+    if detector is None:
+        raise WeightsMissing("finding faces to train on needs the face detector", hint=DOWNLOAD_HINT)
+    found = PhotoFolder.find(photos).training
+    count = cut_faces(found, output / "faces", FaceDetector(detector), face_px=stage.network.face_px)
+    console().print(f"{count} faces in {len(found)} photos")
+    return output / "faces"
