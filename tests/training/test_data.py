@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests_training_photos import write_photos
 
 from restore_cli.errors import TrainingStopped
 from restore_cli.training.config import DataConfig
 from restore_cli.training.data import AgedCrops, PhotoFolder, RealCrops, StepSampler, Together, random_crop
-from tests_training_photos import write_photos
 
 CONFIG = DataConfig(crop=32, context=8, validation_photos=0, recipe={"name": "mixed"})
 

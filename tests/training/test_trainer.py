@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate import Accelerator
+from tests_training_photos import write_photos
 
 from restore_cli.errors import TrainingStopped
 from restore_cli.networks import UNetConfig
 from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.stage_detector import DetectorStage, DetectorStageConfig
 from restore_cli.training.trainer import Trainer, rate_factor
-from tests_training_photos import write_photos
 
 LOOP = LoopConfig(steps=4, batch_size=2, lr=1e-3, ema=0.9, log_every=1, validate_every=100, warmup_steps=2)
 DATA = DataConfig(crop=32, context=0, validation_photos=1, validation_crop=32)
