@@ -14,7 +14,7 @@ from typing import Any
 import restore_cli
 from restore_cli.batch.report.card import card
 from restore_cli.batch.result import PhotoResult, Tally
-from restore_cli.imaging.atomic import whole_file
+from restore_cli.imaging.atomic import unwritable, whole_file
 
 _BLOCK_BYTES = 1 << 20
 
@@ -28,8 +28,13 @@ class ReportPage:
         self._facts = facts
         self._tally = Tally()
         self._begun = datetime.now().astimezone()
-        # A temporary file without a name: nothing stays behind when the run is killed.
-        self._cards = tempfile.TemporaryFile("w+b")  # noqa: SIM115  # closed by __exit__
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Without a name, so that nothing stays behind when the run is killed; not in /tmp, which is small on many
+            # machines.
+            self._cards = tempfile.TemporaryFile("w+b", dir=path.parent)  # noqa: SIM115  # closed by __exit__
+        except OSError as error:
+            raise unwritable(error, path) from error
 
     def add(self, result: PhotoResult) -> None:
         """One more photo."""
@@ -42,7 +47,6 @@ class ReportPage:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         try:
             if self._tally.photos:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
                 with whole_file(self._path) as file:
                     file.writelines(self._blocks())
         finally:
