@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,8 @@ class DetectorStageConfig:
     plain: float = 0.0
     """Cross entropy as it is: keeps probabilities honest where damage is rare."""
     dice: float = 0.0
+    logit_shift: float = 0.0
+    """Added to the logits when training is over: below zero calls fewer pixels damaged at the same threshold."""
 
 
 class DetectorStage:
@@ -89,13 +92,13 @@ class DetectorStage:
         figures: dict[str, float] = {}
         device = next(networks.parameters()).device
         for recipe, samples in self._validation.items():
-            found = [_probability(networks, s["aged"].to(device)) for s in samples]
+            found = [self._probability(networks, s["aged"].to(device)) for s in samples]
             scores = detection_scores(
                 torch.cat([p.flatten() for p in found]).numpy(),
                 torch.cat([s["mask"].flatten() for s in samples]).numpy() > 0.5,
             )
             figures |= {f"{recipe}_f1": scores.f1, f"{recipe}_auc": scores.auc}
-        clean = [_probability(networks, s["clean"].to(device)) for s in self._validation["published"]]
+        clean = [self._probability(networks, s["clean"].to(device)) for s in self._validation["published"]]
         figures["clean_called_damaged"] = float(torch.cat([(p > 0.4).flatten() for p in clean]).float().mean())
         return figures
 
@@ -106,18 +109,21 @@ class DetectorStage:
         return [
             [
                 s["aged"],
-                _probability(networks, s["aged"].to(device)).expand(3, -1, -1) * 2 - 1,
+                self._probability(networks, s["aged"].to(device)).expand(3, -1, -1) * 2 - 1,
                 s["mask"].expand(3, -1, -1) * 2 - 1,
             ]
             for s in samples
         ]
 
     def export(self, networks: nn.ModuleDict, folder: Path) -> None:
-        """Write detector.safetensors."""
-        save_network(networks["detector"], folder / "detector.safetensors")
+        """Write detector.safetensors, with the shift in its last bias."""
+        detector = copy.deepcopy(networks["detector"])
+        assert isinstance(detector, ScratchUNet)
+        assert detector.last.bias is not None
+        detector.last.bias.data += self.config.logit_shift
+        save_network(detector, folder / "detector.safetensors")
         declare_roles(folder, {"detector": "detector.safetensors"})
 
-
-def _probability(networks: nn.ModuleDict, aged: Tensor) -> Tensor:
-    probability: Tensor = networks["detector"](to_grey(aged[None]))[0].sigmoid().cpu()
-    return probability
+    def _probability(self, networks: nn.ModuleDict, aged: Tensor) -> Tensor:
+        logits: Tensor = networks["detector"](to_grey(aged[None]))[0] + self.config.logit_shift
+        return logits.sigmoid().cpu()
