@@ -11,6 +11,7 @@ import numpy as np
 from restore_cli.imaging.canvas import Canvas
 
 HEADER_BYTES = 33
+BAND_ROWS = 64
 GREY, GREY_ALPHA = 0, 4
 PICTURE_CHUNKS = (b"IHDR", b"tRNS", b"IDAT", b"IEND")
 
@@ -34,11 +35,13 @@ def read_16_bit(stream: BinaryIO, orientation: int) -> Canvas:
     samples = [0] if channels == 1 else [2, 1, 0]  # OpenCV's order is blue, green, red
     alpha = decoded.shape[2] == 4
     canvas = Canvas(decoded.shape[:2], channels, alpha=alpha or transparent, depth=np.uint16, orientation=orientation)
-    if transparent and not alpha:
-        (key,) = struct.unpack(">H", bare[HEADER_BYTES + 8 : HEADER_BYTES + 10])
-        canvas.put(np.dstack([decoded, np.where(decoded == key, 0, 65_535)]))
-    else:
-        canvas.put(decoded[:, :, [*samples, 3] if alpha else samples])
+    for top in range(0, len(decoded), BAND_ROWS):
+        band = decoded[top : top + BAND_ROWS]
+        if transparent and not alpha:
+            (key,) = struct.unpack(">H", bare[HEADER_BYTES + 8 : HEADER_BYTES + 10])
+            canvas.put(np.dstack([band, np.where(band == key, 0, 65_535)]), top)
+        else:
+            canvas.put(band[:, :, [*samples, 3] if alpha else samples], top)
     return canvas
 
 

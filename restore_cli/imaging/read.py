@@ -90,9 +90,10 @@ def _decoded(stream: BinaryIO, max_pixels: int) -> Photo:
         image.load()
         carried = carried_of(image, name, stream)
         orientation = stored_orientation(carried.exif, name)
-        if name == "png" and png_read.is_16_bit(stream):
-            return _photo(png_read.read_16_bit(stream, orientation), carried, notes)
-        return _converted(image, carried, orientation, notes)
+        if name != "png" or not png_read.is_16_bit(stream):
+            return _converted(image, carried, orientation, notes)
+    del image  # its pixels, cut to 8 bits, only proved the file whole
+    return _photo(png_read.read_16_bit(stream, orientation), carried, notes)
 
 
 def _decoded_tiff(stream: BinaryIO, max_pixels: int) -> Photo:
