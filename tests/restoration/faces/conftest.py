@@ -45,3 +45,48 @@ def two_portraits(portrait: np.ndarray) -> np.ndarray:
     canvas[:, :288] = portrait
     canvas[40 : 40 + small.shape[0], 330 : 330 + small.shape[1]] = small
     return canvas
+
+
+DRAWN_POINTS = np.array([(98, 112), (142, 112), (120, 141), (102, 163), (138, 163)], np.float32) / 240
+"""Eyes, nose, corners of the mouth of `drawn_face`, as parts of its side."""
+
+
+def drawn_face(side_px: int) -> np.ndarray:
+    """(side_px, side_px, 3): a head of simple shapes, whose face is about half as high as the picture."""
+    unit = side_px / 240
+    picture = np.full((side_px, side_px, 3), (150, 165, 175), np.uint8)
+    dark, skin, lip, white = (70, 50, 35), (225, 180, 150), (175, 80, 80), (250, 250, 250)
+
+    def ellipse(centre: tuple[int, int], radii: tuple[int, int], colour: tuple[int, int, int], arc: int = 0) -> None:
+        """arc: width of a line along the upper half, 0 for a filled ellipse."""
+        place = tuple(round(v * unit) for v in centre)
+        size = tuple(max(1, round(v * unit)) for v in radii)
+        start, thickness = (180, max(1, round(arc * unit))) if arc else (0, -1)
+        cv2.ellipse(picture, place, size, 0, start, 360, colour, thickness, cv2.LINE_AA)
+
+    ellipse((120, 112), (64, 80), dark)  # hair, body, neck, face, fringe
+    ellipse((120, 225), (80, 50), (60, 70, 110))
+    ellipse((120, 190), (22, 30), (205, 160, 130))
+    ellipse((120, 122), (50, 66), skin)
+    ellipse((120, 70), (52, 28), dark)
+    for x in (98, 142):
+        ellipse((x, 112), (11, 6), white)
+        ellipse((x, 112), (5, 6), (50, 35, 30))
+        ellipse((x, 98), (13, 4), dark, arc=4)
+        ellipse((x, 113), (11, 7), (110, 70, 55), arc=2)
+    ellipse((120, 134), (7, 13), (205, 155, 125))
+    ellipse((120, 145), (9, 3), (160, 105, 85))
+    ellipse((120, 164), (18, 6), lip)
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), 1.2 * unit), np.uint8)
+
+
+@pytest.fixture(scope="session")
+def drawn_group() -> tuple[np.ndarray, list[np.ndarray]]:
+    """A photo of four drawn people, small to large, the last cut by the right edge; and their landmarks."""
+    canvas = np.full((420, 760, 3), (150, 165, 175), np.uint8)
+    points = []
+    for side_px, left, top in ((60, 10, 40), (120, 60, 220), (240, 170, 120), (400, 470, 10)):
+        visible = canvas[top : top + side_px, left : left + side_px]
+        visible[:] = drawn_face(side_px)[:, : visible.shape[1]]
+        points.append(DRAWN_POINTS * side_px + (left, top))
+    return canvas, points

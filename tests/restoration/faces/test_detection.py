@@ -34,6 +34,17 @@ def test_faces_of_any_size_are_found(
     np.testing.assert_allclose(face.points, portrait_points * factor, atol=0.1 * face_px)
 
 
+def test_drawn_faces_are_found_where_they_were_drawn(
+    detector: FaceDetector, drawn_group: tuple[np.ndarray, list[np.ndarray]]
+) -> None:
+    """From 30 px to 210 px, one cut by the edge; the landmarks are known, not judged by eye."""
+    photo, points = drawn_group
+    faces = sorted(detector.find(photo), key=lambda face: face.side_px)
+    assert len(faces) == len(points)
+    for face, expected in zip(faces, points, strict=True):
+        np.testing.assert_allclose(face.points, expected, atol=0.12 * face.side_px)
+
+
 def test_a_face_that_fills_the_photo_is_found(detector: FaceDetector, portrait: np.ndarray) -> None:
     (face,) = detector.find(resized(portrait[45:155, 98:190], 6))
     assert face.box[2] > 0.7 * 92 * 6

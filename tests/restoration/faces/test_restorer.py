@@ -63,6 +63,18 @@ def test_what_the_generator_draws_lands_where_the_photo_has_it(
         assert np.linalg.norm(nose - face.points[2]) < 0.1 * face.side_px
 
 
+def test_small_large_and_cut_faces_of_a_group_are_refined_together(
+    detector: FaceDetector, drawn_group: tuple[np.ndarray, list[np.ndarray]]
+) -> None:
+    photo, points = drawn_group
+    refined, records = FaceRestorer(detector, {256: with_white_nose}).refine(photo)
+    assert [record.action for record in records] == ["refined"] * 4
+    brighter = refined.astype(int).sum(axis=2) - photo.astype(int).sum(axis=2)
+    for nose in (person[2] for person in points):
+        x, y = nose.round().astype(int)
+        assert brighter[y - 8 : y + 8, x - 8 : x + 8].max() > 100
+
+
 def test_pixels_outside_the_faces_keep_every_bit(detector: FaceDetector, two_portraits: np.ndarray) -> None:
     refined, _ = FaceRestorer(detector, {256: softened}).refine(two_portraits)
     outside = np.ones(two_portraits.shape[:2], bool)
