@@ -49,5 +49,5 @@ def dice(logits: Tensor, mask: Tensor) -> Tensor:
 
 def psnr_of_tensors(image: Tensor, target: Tensor) -> float:
     """Peak signal-to-noise ratio in dB of two images in [-1, 1]; 99 where they are equal."""
-    error = float((image - target).double().square().mean())
+    error = float((image - target).detach().double().square().mean())
     return min(99.0, 10 * math.log10(4 / error)) if error else 99.0

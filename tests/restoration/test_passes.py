@@ -55,7 +55,7 @@ def test_damage_is_guessed_only_for_a_mapping_that_learned_with_guesses(tiny_mod
     assert prepare(way, image, mask, device=model.device, dtype=model.dtype).image is image
     guessing = replace(way, mapping=Mapping(replace(way.mapping.config, guess=True)))
     guessed = prepare(guessing, image, mask, device=model.device, dtype=model.dtype)
-    assert np.abs(guessed.image.astype(int) - 90).max() <= 1
+    assert np.abs(guessed.image.astype(int) - 90).max() <= 3  # fast marching rounds as it goes
     assert (image[mask] == 255).all()
 
 

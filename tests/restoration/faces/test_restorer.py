@@ -158,7 +158,7 @@ def test_missing_parts_say_how_to_get_them(tmp_path: Path, detector_path: Path) 
 
 
 def test_without_weights_auto_leaves_faces_alone_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="restore_cli"):
         assert load_face_restorer("auto") is None
         assert load_face_restorer("off") is None
     assert [record.message for record in caplog.records] == [
