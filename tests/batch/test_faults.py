@@ -138,7 +138,10 @@ def test_a_signal_is_130_and_finished_photos_stay(photos: Path, tmp_path: Path, 
         assert running.stdout is not None
         first = json.loads(running.stdout.readline())
         running.send_signal(number)
-        rest, told = running.communicate(timeout=60)
+        # Not communicate(): it would pass over rows that readline() has already buffered.
+        assert running.stderr is not None
+        rest, told = running.stdout.read(), running.stderr.read()
+        running.wait(timeout=60)
     assert running.returncode == 130
     assert "interrupted" in told
     assert "Traceback" not in told
