@@ -28,7 +28,7 @@ SMALLEST_PX = 64
 LARGEST_TILE_PX = 1536
 """Beyond it larger tiles save little halo and lose the cache."""
 BYTES_PER_CHANNEL_PX = 44
-"""Peak activations a pixel and base channel, float32, measured by benchmarks/bench_restore.py."""
+"""Peak activations a pixel and base channel, float32: an estimate from the layer sizes, not a measurement."""
 
 
 class ScratchDetector:

@@ -28,7 +28,7 @@ LARGEST_FULL_ATTENTION_PX = 1024 * 1024
 """Photos beyond it use patch attention where the model has it, as the released "HR" switch is meant."""
 LARGEST_TILE_PX = 1024
 BYTES_PER_PX = 640
-"""Peak activations of the bundled model a pixel of a tile, measured by benchmarks/bench_restore.py."""
+"""Peak activations of the bundled model a pixel of a tile: an estimate from the layer sizes."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,8 +53,5 @@ class Stage(Protocol):
     def validate(self, networks: nn.ModuleDict) -> dict[str, float]:
         """Figures on photos kept apart, of the given (averaged) networks in eval mode."""
 
-    def contact_sheet(self, networks: nn.ModuleDict) -> list[list[Tensor]]:
-        """Rows of (3, H, W) pictures in [-1, 1] for the eye: input, mask, output, target."""
-
     def export(self, networks: nn.ModuleDict, folder: Path) -> None:
         """Write the parts of the model folder that this stage makes."""

@@ -102,19 +102,6 @@ class DetectorStage:
         figures["clean_called_damaged"] = float(torch.cat([(p > 0.4).flatten() for p in clean]).float().mean())
         return figures
 
-    def contact_sheet(self, networks: nn.ModuleDict) -> list[list[Tensor]]:
-        """Input, probability, true mask."""
-        samples = (self._validation or {}).get("realistic", [])[:6]
-        device = next(networks.parameters()).device
-        return [
-            [
-                s["aged"],
-                self._probability(networks, s["aged"].to(device)).expand(3, -1, -1) * 2 - 1,
-                s["mask"].expand(3, -1, -1) * 2 - 1,
-            ]
-            for s in samples
-        ]
-
     def export(self, networks: nn.ModuleDict, folder: Path) -> None:
         """Write detector.safetensors, with the shift in its last bias."""
         detector = copy.deepcopy(networks["detector"])

@@ -120,10 +120,6 @@ class FaceStage:
         count = max(len(samples), 1)
         return {"psnr_db": sum(restored) / count, "aged_psnr_db": sum(before) / count}
 
-    def contact_sheet(self, networks: nn.ModuleDict) -> list[list[Tensor]]:
-        """Aged, restored, clean."""
-        return [[s["aged"], _restored(networks, s["aged"]), s["clean"]] for s in self._samples()[:6]]
-
     def export(self, networks: nn.ModuleDict, folder: Path) -> None:
         """Write faces_256.safetensors (or faces_512)."""
         size = self.config.network.face_px

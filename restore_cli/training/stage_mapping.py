@@ -153,14 +153,6 @@ class MappingStage:
             }
         return self._validation
 
-    def contact_sheet(self, networks: nn.ModuleDict) -> list[list[Tensor]]:
-        """Input, mask, output, target."""
-        rows = []
-        for sample in [s for samples in self._samples().values() for s in samples[:4]]:
-            restored, mask = self._restore(networks, sample)
-            rows.append([sample["aged"], mask[0].cpu().expand(3, -1, -1) * 2 - 1, restored[0].cpu(), sample["clean"]])
-        return rows
-
     def export(self, networks: nn.ModuleDict, folder: Path) -> None:
         """Write the mapping, and beside it the VAEs and the detector that it works with."""
         save_network(networks["mapping"], folder / f"mapping_{self.config.branch}.safetensors")

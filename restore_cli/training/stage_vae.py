@@ -113,19 +113,6 @@ class VAEStage:
             )
         return self._validation
 
-    def contact_sheet(self, networks: nn.ModuleDict) -> list[list[Tensor]]:
-        """Aged photo, VAE A's, clean photo, VAE B's."""
-        device = next(networks.parameters()).device
-
-        def given_back(name: str, image: Tensor) -> Tensor:
-            restored: Tensor = networks[name](image[None].to(device))[0]
-            return restored[0].cpu()
-
-        return [
-            [s["aged"], given_back("vae_a", s["aged"]), s["clean"], given_back("vae_b", s["clean"])]
-            for s in self._samples()[:6]
-        ]
-
     def export(self, networks: nn.ModuleDict, folder: Path) -> None:
         """Write vae_a.safetensors and vae_b.safetensors."""
         for name in ("vae_a", "vae_b"):
