@@ -4,9 +4,10 @@ import torch
 from restore_cli.networks import UNET_RELEASED, ScratchUNet, UNetConfig
 
 
-@pytest.mark.parametrize("size", [(32, 32), (48, 80)])
-def test_one_logit_a_pixel(size):
-    assert ScratchUNet(UNetConfig(base=4)).eval()(torch.randn(2, 1, *size)).shape == (2, 1, *size)
+@pytest.mark.parametrize("block", [1, 2])
+@pytest.mark.parametrize("size", [(32, 32), (64, 96)])
+def test_one_logit_a_pixel(size, block):
+    assert ScratchUNet(UNetConfig(base=4, levels=3, block=block)).eval()(torch.randn(2, 1, *size)).shape == (2, 1, *size)
 
 
 def test_released_size():
@@ -15,18 +16,19 @@ def test_released_size():
     assert round(parameters / 1e6, 2) == 37.63  # 37.65 M with the buffers that the checkpoint holds
 
 
-def test_nothing_beyond_the_halo_changes_a_pixel():
+@pytest.mark.parametrize("block", [1, 2])
+def test_nothing_beyond_the_halo_changes_a_pixel(block):
     """Tiles are cut with this halo; were it too narrow, seams would show."""
     torch.manual_seed(0)
-    config = UNetConfig(base=2, levels=2)
+    config = UNetConfig(base=2, levels=2, block=block)
     network = ScratchUNet(config).eval()
-    grey = torch.randn(1, 1, 160, 160)
+    grey = torch.randn(1, 1, 240, 240)
     changed = grey.clone()
-    changed[..., : 80 - config.halo_px] += 1
+    changed[..., : 120 - config.halo_px] += 1
     with torch.inference_mode():
         before, after = network(grey), network(changed)
-    assert torch.allclose(before[..., 80:], after[..., 80:], atol=1e-6)
-    assert not torch.allclose(before[..., : 80 - config.halo_px], after[..., : 80 - config.halo_px], atol=1e-6)
+    assert torch.allclose(before[..., 120:], after[..., 120:], atol=1e-6)
+    assert not torch.allclose(before[..., : 120 - config.halo_px], after[..., : 120 - config.halo_px], atol=1e-6)
 
 
 def test_impossible_sizes_are_refused():
