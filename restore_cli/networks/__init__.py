@@ -11,14 +11,18 @@ from torch import nn
 
 from restore_cli.networks.mapping import MAPPING_PATCH, MAPPING_QUALITY, MAPPING_SCRATCH, Mapping, MappingConfig
 from restore_cli.networks.spade import SPADE_256, SPADE_512, FaceGenerator, SpadeConfig
+from restore_cli.networks.tone import ToneConfig, ToneNet
 from restore_cli.networks.unet import UNET_RELEASED, ScratchUNet, UNetConfig
 from restore_cli.networks.vae import VAE, VAE_RELEASED, VAEConfig
+from restore_cli.networks.vgg import VGG19, VGG_RELEASED, VGGConfig
 
 NETWORKS: dict[str, tuple[type[Any], type[nn.Module]]] = {
     "unet": (UNetConfig, ScratchUNet),
     "vae": (VAEConfig, VAE),
     "mapping": (MappingConfig, Mapping),
     "spade": (SpadeConfig, FaceGenerator),
+    "tone": (ToneConfig, ToneNet),
+    "vgg": (VGGConfig, VGG19),
 }
 
 __all__ = [
@@ -31,11 +35,16 @@ __all__ = [
     "UNET_RELEASED",
     "VAE",
     "VAE_RELEASED",
+    "VGG19",
+    "VGG_RELEASED",
     "FaceGenerator",
     "Mapping",
     "MappingConfig",
     "ScratchUNet",
     "SpadeConfig",
+    "ToneConfig",
+    "ToneNet",
     "UNetConfig",
     "VAEConfig",
+    "VGGConfig",
 ]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         check_parts_fit,
         face_detector_path,
         face_model_paths,
+        perceptual_path,
         resolve_model,
     )
     from restore_cli.weights.network_file import load_network, save_network
@@ -28,6 +29,7 @@ __all__ = [
     "face_model_paths",
     "home",
     "load_network",
+    "perceptual_path",
     "resolve_model",
     "save_network",
     "write_manifest",
@@ -41,6 +43,7 @@ _HOMES = {
     "face_model_paths": "models",
     "home": "places",
     "load_network": "network_file",
+    "perceptual_path": "models",
     "resolve_model": "models",
     "save_network": "network_file",
     "write_manifest": "manifest",

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One released network, or the face detector."""
+    """One released network, the face detector, or what training judges pictures with."""
 
     name: str
     model: str
@@ -93,6 +93,13 @@ PARTS: dict[str, Part] = {
             file="yunet_n_320_320.onnx",
             roles=("face_detector",),
             aliases=("yunet",),
+        ),
+        Part(
+            name="vgg19",
+            model="vgg19",
+            file="vgg19.safetensors",
+            roles=("perceptual",),
+            aliases=("vgg19",),
         ),
     )
 }

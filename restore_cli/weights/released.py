@@ -21,12 +21,13 @@ from restore_cli.networks import (
     SPADE_512,
     UNET_RELEASED,
     VAE_RELEASED,
+    VGG_RELEASED,
 )
 from restore_cli.weights.checkpoint import read_checkpoint
 from restore_cli.weights.differences import Shapes, differences
 from restore_cli.weights.network_file import Header, blank_network, fill_network, save_network
 from restore_cli.weights.parts import PARTS, Part, part_named_by
-from restore_cli.weights.released_keys import released_key
+from restore_cli.weights.released_keys import is_unused, released_key
 from restore_cli.weights.spectral import fold_spectral_norm
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ LAYOUTS: dict[str, Header] = {
     "mapping_patch": Header("mapping", MAPPING_PATCH),
     "faces_256": Header("spade", SPADE_256),
     "faces_512": Header("spade", SPADE_512),
+    "vgg19": Header("vgg", VGG_RELEASED),
 }
 """The network in each released part."""
 
@@ -88,8 +90,8 @@ def convert(found: Recognised, target: Path, *, layouts: Mapping[str, Header] = 
 
 
 def _plain(name: PurePath, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Without the detector's fixed blur kernels, and with spectral norm folded."""
-    weights = {key: tensor for key, tensor in state.items() if not key.endswith(".filt")}
+    """Without what our networks have no use for, and with spectral norm folded."""
+    weights = {key: tensor for key, tensor in state.items() if not is_unused(key)}
     try:
         return fold_spectral_norm(weights)
     except (KeyError, RuntimeError) as problem:

@@ -7,12 +7,22 @@ spectral norm is folded, see `spectral`).
 
 from __future__ import annotations
 
-from restore_cli.networks import MappingConfig, UNetConfig, VAEConfig
+from itertools import accumulate
+
+from restore_cli.networks import MappingConfig, UNetConfig, VAEConfig, VGGConfig
+from restore_cli.networks.vgg import CONVS_A_LEVEL
 
 _DOUBLE_CONV = {"conv1": "block.1", "norm1": "block.2", "conv2": "block.5", "norm2": "block.6"}
 _RES_BLOCK = {"conv1": "conv_block.1", "conv2": "conv_block.5"}
 _STEP = 3
 """Convolution, norm and activation: three places in a released Sequential."""
+_VGG_UNUSED = ("classifier.", "features.30.", "features.32.", "features.34.")
+"""Of VGG-19: all that comes after relu5_1."""
+
+
+def is_unused(key: str) -> bool:
+    """Whether a released tensor is left out: the detector's fixed blur kernels, the end of VGG-19."""
+    return key.endswith(".filt") or key.startswith(_VGG_UNUSED)
 
 
 def released_key(config: object, key: str) -> str:
@@ -23,6 +33,8 @@ def released_key(config: object, key: str) -> str:
         return _renamed(key, _vae(config))
     if isinstance(config, MappingConfig):
         return _renamed(key, _mapping(config))
+    if isinstance(config, VGGConfig):
+        return _renamed(key, _vgg())
     return key
 
 
@@ -82,6 +94,16 @@ def _mapping(config: MappingConfig) -> dict[str, str]:
     modules |= {f"ramp_out.{i}.conv": f"{last}.{after + _STEP * i}" for i in range(config.ramp - 1)}
     modules["last"] = f"{last}.{after + _STEP * (config.ramp - 1)}"
     return modules
+
+
+def _vgg() -> dict[str, str]:
+    """Convolution and activation are two places in the released Sequential, the pooling after a level is one."""
+    starts = accumulate((2 * count + 1 for count in CONVS_A_LEVEL[:-1]), initial=0)
+    return {
+        f"levels.{level}.{place}": f"features.{start + 2 * place}"
+        for level, start in enumerate(starts)
+        for place in range(CONVS_A_LEVEL[level])
+    }
 
 
 def _row_of_blocks(trunk: range, released: str, *, start: int) -> dict[str, str]:

@@ -14,7 +14,7 @@ from restore_cli.weights.parts import PARTS
 
 def test_the_bundled_catalogue_offers_every_part_once() -> None:
     catalogue = load_catalogue()
-    assert catalogue.names == ("small", "wan2020", "wan2020-faces", "face-detector")
+    assert catalogue.names == ("small", "wan2020", "wan2020-faces", "face-detector", "vgg19")
     offered = [(model.name, file.part) for model in catalogue.models for file in model.files]
     assert offered == [(part.model, part.name) for part in PARTS.values()]
 
