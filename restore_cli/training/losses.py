@@ -47,6 +47,16 @@ def dice(logits: Tensor, mask: Tensor) -> Tensor:
     return 1 - (2 * overlap + 1) / (probability.sum() + mask.sum() + 1)
 
 
+def log_mse(image: Tensor, target: Tensor, weight: Tensor, *, floor_db: float) -> Tensor:
+    """Mean over the batch of ln(each picture's mean squared error), which is what a mean of PSNRs measures.
+
+    image, target: (B, 3, H, W) in [-1, 1]; weight: (B, 1, H, W), what counts. Errors below `floor_db` of PSNR are
+    levelled off.
+    """
+    error = ((image - target).square() * weight).sum(dim=(1, 2, 3)) / (3 * weight.sum(dim=(1, 2, 3))).clamp_min(1e-6)
+    return torch.log(error + 4 * 10 ** (-floor_db / 10)).mean()
+
+
 def psnr_of_tensors(image: Tensor, target: Tensor) -> float:
     """Peak signal-to-noise ratio in dB of two images in [-1, 1]; 99 where they are equal."""
     error = float((image - target).detach().double().square().mean())

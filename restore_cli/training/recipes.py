@@ -42,7 +42,7 @@ class Recipe:
     sound_chance: float = 0.10  # pictures that are left nearly as they are, so that a model learns to do no harm
     severity: Range = (0.05, 1.0)  # of what befalls the whole print; 1 is heavy
     grey_chance: float = 0.35  # a print without colour; the target is grey too
-    toned_share: float = 0.6  # of the grey prints: sepia, brown or cold tone
+    toned_share: float = 0.6  # of the grey prints: sepia, brown or cold tone, which a restored print keeps
     border_chance: float = 0.06  # a paper margin, in the target too
     fade_chance: float = 0.9
     black_lift: Range = (0.0, 0.42)  # darkest value at severity 1, of white = 1

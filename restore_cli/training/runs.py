@@ -27,14 +27,16 @@ from restore_cli.training.stage import Stage
 from restore_cli.training.stage_detector import DetectorStage, DetectorStageConfig
 from restore_cli.training.stage_faces import FaceStage, FaceStageConfig
 from restore_cli.training.stage_mapping import MappingStage, MappingStageConfig
+from restore_cli.training.stage_tone import ToneStage, ToneStageConfig
 from restore_cli.training.stage_vae import VAEStage, VAEStageConfig
 from restore_cli.training.trainer import Report, Trainer
 from restore_cli.weights.network_file import load_network
 
 log = logging.getLogger(__name__)
-StageName = Literal["detector", "stage1", "stage2", "faces"]
+StageName = Literal["detector", "tone", "stage1", "stage2", "faces"]
 STAGE_CONFIGS: dict[str, type[Any]] = {
     "detector": DetectorStageConfig,
+    "tone": ToneStageConfig,
     "stage1": VAEStageConfig,
     "stage2": MappingStageConfig,
     "faces": FaceStageConfig,
@@ -137,6 +139,8 @@ def _build(request: TrainRequest, config: Any, loop: LoopConfig, data: DataConfi
     }
     if request.stage == "detector":
         return DetectorStage(**common)
+    if request.stage == "tone":
+        return ToneStage(**common)
     if request.stage == "stage1":
         return VAEStage(**common, old=request.old)
     if request.vae is None:

@@ -31,7 +31,7 @@ class Aged:
     image: Picture
     """(H, W, 3) RGB."""
     target: Picture
-    """(H, W, 3): the clean photo; grey where the old print has no colour, with a paper margin where that has one."""
+    """(H, W, 3): the clean photo; grey or toned (sepia) where the old print is, with a paper margin where that has one."""
     mask: NDArray[np.bool_]
     """(H, W), 1 where local damage visibly changed the picture; fading, grain and noise do not count."""
 
@@ -77,9 +77,9 @@ def _age_as_print(
     if rng.random() < recipe.grey_chance:
         target = fading.to_grey(target)
     grey = fading.is_grey(target)
-    image = _expose(target, rng, recipe, severity, optics, grey=grey)
     if grey and rng.random() < recipe.toned_share:
-        image = fading.tone_grey(image, rng)
+        target = fading.tone_grey(target, rng)
+    image = _expose(target, rng, recipe, severity, optics, grey=grey)
     image = _fade(image, rng, recipe, severity, grey=grey)
     mask: NDArray[np.bool_] = np.zeros(clean.shape[:2], bool)
     if rng.random() < recipe.damage_chance:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from restore_cli.errors import WeightsDamaged, WeightsMissing
@@ -33,6 +33,11 @@ class ModelFolder:
         return self.roles.get("detector")
 
     @property
+    def tone(self) -> Path | None:
+        """The tone network, if the model has one; the released models have none."""
+        return self.roles.get("tone")
+
+    @property
     def encoder(self) -> Path | None:
         """The VAE whose encoder reads old photos, if the model has one."""
         return self.roles.get("encoder")
@@ -55,10 +60,12 @@ class ModelFolder:
 
 @dataclass(frozen=True, kw_only=True)
 class FaceModels:
-    """The installed face generators, by the side of the faces they restore."""
+    """Face generators, by the side of the faces they restore; at least one is there."""
 
-    face_256: Path
+    face_256: Path | None
     face_512: Path | None
+    sha256: str = ""
+    """One identity for the folder they lie in: changes when any of them does."""
 
 
 def resolve_model(name_or_path: str | Path = "auto") -> ModelFolder:
@@ -66,7 +73,8 @@ def resolve_model(name_or_path: str | Path = "auto") -> ModelFolder:
 
     "auto" is wan2020 if its detector, its encoder and at least one branch are installed, else the bundled small. The
     files' hashes are not computed here (`oldphoto weights verify` does), but that all files exist and fit each other
-    is checked. Raises WeightsMissing, WeightsDamaged.
+    is checked. A folder in which only a face generator was trained gets everything else from "auto". Raises
+    WeightsMissing, WeightsDamaged.
     """
     if name_or_path == "auto":
         return resolve_model(RELEASED if _is_usable(RELEASED) else BUNDLED)
@@ -86,20 +94,31 @@ def resolve_model(name_or_path: str | Path = "auto") -> ModelFolder:
             )
     model = _read(folder)
     check_parts_fit(model)
-    return model
+    return _completed(model) if model.roles and all(_is_of_faces(role) for role in model.roles) else model
 
 
-def face_model_paths() -> FaceModels | None:
-    """The installed face generators; None unless at least the one for 256 px is there."""
-    roles = _installed_roles("wan2020-faces")
-    if "faces.256" not in roles:
-        return None
-    return FaceModels(face_256=roles["faces.256"], face_512=roles.get("faces.512"))
+def face_model_paths(model: ModelFolder | None = None) -> FaceModels | None:
+    """The face generators of `model` if it has its own, else the installed ones, else None.
+
+    Of the installed ones, the one for 256 px must be there; a folder that `oldphoto train faces` wrote has one of
+    either size.
+    """
+    if model is not None and any(map(_is_of_faces, model.roles)):
+        return _face_models(model)
+    installed = _installed("wan2020-faces")
+    return _face_models(installed) if installed is not None and "faces.256" in installed.roles else None
 
 
 def face_detector_path() -> Path | None:
     """The installed YuNet file (ONNX), or None."""
-    return _installed_roles("face-detector").get("face_detector")
+    installed = _installed("face-detector")
+    return None if installed is None else installed.roles.get("face_detector")
+
+
+def perceptual_path() -> Path | None:
+    """The installed VGG-19 that training compares pictures with, or None."""
+    installed = _installed("vgg19")
+    return None if installed is None else installed.roles.get("perceptual")
 
 
 def check_parts_fit(model: ModelFolder) -> None:
@@ -141,15 +160,31 @@ def _is_usable(name: str) -> bool:
     return bool(model.detector and model.encoder and model.branches)
 
 
-def _installed_roles(name: str) -> Mapping[str, Path]:
+def _installed(name: str) -> ModelFolder | None:
     folder = model_folder(name)
-    return _read(folder).roles if (folder / FILE_NAME).is_file() else {}
+    return _read(folder) if (folder / FILE_NAME).is_file() else None
+
+
+def _face_models(model: ModelFolder) -> FaceModels:
+    return FaceModels(face_256=model.roles.get("faces.256"), face_512=model.roles.get("faces.512"), sha256=model.sha256)
+
+
+def _completed(faces: ModelFolder) -> ModelFolder:
+    """A folder of face generators with the other parts of "auto"."""
+    rest = resolve_model("auto")
+    identity = hashlib.sha256(f"{faces.sha256}\n{rest.sha256}".encode()).hexdigest()
+    return replace(faces, roles={**rest.roles, **faces.roles}, sha256=identity)
+
+
+def _is_of_faces(role: str) -> bool:
+    return role.startswith("faces.")
 
 
 def _kind_for(role: str) -> str:
-    if role == "detector":
-        return "unet"
-    if role.startswith("faces."):
+    single = {"detector": "unet", "tone": "tone", "perceptual": "vgg"}
+    if role in single:
+        return single[role]
+    if _is_of_faces(role):
         return "spade"
     return "mapping" if role.endswith(".mapping") else "vae"
 

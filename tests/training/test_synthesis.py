@@ -86,12 +86,18 @@ def test_a_realistic_recipe_without_anything_returns_the_photo(photo: Picture) -
     assert not result.mask.any()
 
 
-def test_a_grey_print_has_a_grey_target(photo: Picture) -> None:
+def test_a_grey_print_has_a_target_without_colours(photo: Picture) -> None:
     """Nobody can bring back colours that the print does not have."""
-    result = aged(photo, replace(NOTHING, grey_chance=1, toned_share=1), 3)
+    result = aged(photo, replace(NOTHING, grey_chance=1, toned_share=0), 3)
     assert np.ptp(result.target, axis=2).max() == 0
-    assert np.ptp(result.image, axis=2).max() > 0  # toned
     assert abs(float(result.target.mean()) - float(photo.mean())) < 20
+
+
+def test_a_toned_print_keeps_its_tone(photo: Picture) -> None:
+    """Sepia was meant: it is no damage."""
+    result = aged(photo, replace(NOTHING, grey_chance=1, toned_share=1), 3)
+    assert np.ptp(result.target, axis=2).max() > 0
+    assert np.array_equal(result.image, result.target)
 
 
 def test_a_margin_stays_in_the_target(photo: Picture) -> None:

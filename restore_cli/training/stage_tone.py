@@ -1,0 +1,92 @@
+"""The tone network's training: thumbnails of aged photos in, the tones of the clean ones out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from restore_cli.networks import ToneConfig, ToneNet
+from restore_cli.networks.tone import correct
+from restore_cli.training.config import DataConfig, LoopConfig
+from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, validation_samples
+from restore_cli.training.losses import log_mse, psnr_of_tensors
+from restore_cli.training.model_folder import declare_roles
+from restore_cli.training.outlines import DamageOutlines
+from restore_cli.training.stage import Batch, Losses, Player
+from restore_cli.weights.network_file import save_network
+
+VALIDATION_RECIPES = ("published", "realistic")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToneStageConfig:
+    """The network; its loss is the logarithm of each photo's squared error, so that sound photos count as much."""
+
+    network: ToneConfig = field(default_factory=ToneConfig)
+    tolerance_db: float = 45.0
+    """PSNR of the tones beyond which getting better no longer pays."""
+
+
+class ToneStage:
+    """Photos, nearly whole, are aged at the size of the crop and shrunk to the network's thumbnail."""
+
+    name = "tone"
+
+    def __init__(
+        self, *, config: ToneStageConfig, loop: LoopConfig, data: DataConfig, clean: Path, damage: Path | None
+    ) -> None:
+        self.config, self.loop, self.data = config, loop, data
+        self.photos = PhotoFolder.find(clean, validation=data.validation_photos)
+        self.damage = DamageOutlines.load(damage) if damage else None
+        self.networks = nn.ModuleDict({"tone": ToneNet(config.network)})
+        self.frozen = nn.ModuleDict()
+        self._validation: dict[str, list[Sample]] | None = None
+
+    def players(self) -> tuple[Player, ...]:
+        """The network alone."""
+        return (Player(name="tone", networks=("tone",), objective=self.objective),)
+
+    def objective(self, batch: Batch) -> Losses:
+        """Damage is left out of the comparison: filling it is the mapping's task."""
+        side = self.config.network.thumbnail
+        aged, clean = (F.adaptive_avg_pool2d(batch[key], side) for key in ("aged", "clean"))
+        sound = 1 - F.adaptive_avg_pool2d(batch["mask"], side)
+        corrected = correct(aged, self.networks["tone"](aged), top=0, left=0, height=side, width=side)
+        return {"log_mse": log_mse(corrected, clean, sound, floor_db=self.config.tolerance_db)}
+
+    def dataset(self) -> Dataset[Sample]:
+        """Aged crops of the training photos."""
+        return AgedCrops(self.photos.training, self.data, seed=self.loop.seed, damage=self.damage)
+
+    def validate(self, networks: nn.ModuleDict) -> dict[str, float]:
+        """PSNR of the thumbnails on each recipe, before and after, and of clean photos."""
+        if self._validation is None:
+            self._validation = {
+                recipe: validation_samples(self.photos.validation, self.data, recipe=recipe, damage=self.damage)
+                for recipe in VALIDATION_RECIPES
+            }
+        figures: dict[str, float] = {}
+        for recipe, samples in self._validation.items():
+            pairs = [self._thumbnails(networks, s["aged"], s["clean"]) for s in samples]
+            figures[f"{recipe}_aged_db"] = float(np.mean([psnr_of_tensors(a, c) for a, _, c in pairs]))
+            figures[f"{recipe}_psnr_db"] = float(np.mean([psnr_of_tensors(r, c) for _, r, c in pairs]))
+        sound = [self._thumbnails(networks, s["clean"], s["clean"]) for s in self._validation["published"]]
+        return figures | {"sound_psnr_db": float(np.mean([psnr_of_tensors(r, c) for _, r, c in sound]))}
+
+    def _thumbnails(self, networks: nn.ModuleDict, aged: Tensor, clean: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Aged, corrected and clean, each (1, 3, S, S)."""
+        side = self.config.network.thumbnail
+        device = next(networks.parameters()).device
+        small = F.adaptive_avg_pool2d(aged[None].to(device), side)
+        corrected = correct(small, networks["tone"](small), top=0, left=0, height=side, width=side).clamp(-1, 1)
+        return small.cpu(), corrected.cpu(), F.adaptive_avg_pool2d(clean[None], side)
+
+    def export(self, networks: nn.ModuleDict, folder: Path) -> None:
+        """Write tone.safetensors."""
+        save_network(networks["tone"], folder / "tone.safetensors")
+        declare_roles(folder, {"tone": "tone.safetensors"})
