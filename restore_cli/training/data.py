@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.data import Dataset, Sampler
 
 from restore_cli import imaging
@@ -95,12 +96,20 @@ class AgedCrops(Dataset[Sample]):
     """Clean crops with their aged version: {"clean", "aged": (3, S, S) in [-1, 1], "mask": (1, S, S), 1 = damaged}."""
 
     def __init__(
-        self, paths: Sequence[Path], config: DataConfig, *, seed: int, damage: DamageOutlines | None = None
+        self,
+        paths: Sequence[Path],
+        config: DataConfig,
+        *,
+        seed: int,
+        damage: DamageOutlines | None = None,
+        surroundings_px: int = 0,
     ) -> None:
+        """surroundings_px: adds "surroundings", the aged crop with its context, shrunk to that side, for tones."""
         self.paths = paths
         self.config = config
         self.seed = seed
         self.damage = damage
+        self.surroundings_px = surroundings_px
         self.recipe: Recipe = from_table(config.recipe)
         self.cache = PhotoCache(config.cache_mb * 2**20)
 
@@ -113,11 +122,14 @@ class AgedCrops(Dataset[Sample]):
             clean = make_grey(clean)
         aged = age(clean, rng, self.recipe, self.damage)
         inner = (slice(margin, margin + self.config.crop),) * 2
-        return {
+        sample = {
             "clean": to_tensor(aged.target[inner]),
             "aged": to_tensor(aged.image[inner]),
             "mask": torch.from_numpy(aged.mask[inner].astype(np.float32))[None],
         }
+        if self.surroundings_px:
+            sample["surroundings"] = F.adaptive_avg_pool2d(to_tensor(aged.image), self.surroundings_px)
+        return sample
 
     def _photo(self, index: int, rng: np.random.Generator) -> Pixels:
         return photo_or_next(self.paths, self.cache, index, self.seed)

@@ -21,7 +21,7 @@ from torch import nn
 
 import restore_cli
 from restore_cli.errors import TrainingStopped, UsageProblem, WeightsMissing
-from restore_cli.networks import VAE, ScratchUNet
+from restore_cli.networks import VAE, ScratchUNet, ToneNet
 from restore_cli.training.config import CONFIGS, DataConfig, LoopConfig, from_table, merged, read_toml
 from restore_cli.training.stage import Stage
 from restore_cli.training.stage_detector import DetectorStage, DetectorStageConfig
@@ -145,12 +145,13 @@ def _build(request: TrainRequest, config: Any, loop: LoopConfig, data: DataConfi
         return VAEStage(**common, old=request.old)
     if request.vae is None:
         raise UsageProblem("stage 2 maps between two VAEs", hint="give --vae, the folder that stage 1 wrote")
-    detector_file = request.vae / "detector.safetensors"
+    detector_file, tone_file = request.vae / "detector.safetensors", request.vae / "tone.safetensors"
     return MappingStage(
         **common,
         vae_a=cast(VAE, _part(request.vae, "vae_a")),
         vae_b=cast(VAE, _part(request.vae, "vae_b")),
         detector=cast(ScratchUNet, load_network(detector_file)) if detector_file.is_file() else None,
+        tone=cast(ToneNet, load_network(tone_file)) if tone_file.is_file() else None,
     )
 
 

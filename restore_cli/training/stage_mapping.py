@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from restore_cli.networks import VAE, Mapping, MappingConfig, ScratchUNet
+from restore_cli.networks import VAE, Mapping, MappingConfig, ScratchUNet, ToneNet
 from restore_cli.networks.inputs import paint_damage, to_grey
+from restore_cli.networks.tone import correct
 from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, fill_damage, validation_samples
 from restore_cli.training.losses import gradient_l1, psnr_of_tensors
@@ -64,8 +65,12 @@ class MappingStage:
         vae_a: VAE,
         vae_b: VAE,
         detector: ScratchUNet | None,
+        tone: ToneNet | None = None,
     ) -> None:
-        """detector: needed for detected_share; the validation uses its masks too, or the true ones without it."""
+        """detector: needed for detected_share; the validation uses its masks too, or the true ones without it.
+
+        tone: corrects the tones before the encoder sees a photo, here as in use.
+        """
         self.config, self.loop, self.data = config, loop, data
         self.photos = PhotoFolder.find(clean, validation=data.validation_photos)
         self.damage = DamageOutlines.load(damage) if damage else None
@@ -77,6 +82,8 @@ class MappingStage:
         self.frozen = nn.ModuleDict({} if config.joint else vaes)
         if detector is not None:
             self.frozen["detector"] = detector
+        if tone is not None:
+            self.frozen["tone"] = tone
         self._validation: dict[str, list[Sample]] | None = None
 
     def players(self) -> tuple[Player, ...]:
@@ -86,7 +93,7 @@ class MappingStage:
     def objective(self, batch: Batch) -> Losses:
         """Weighted losses of one batch."""
         mask = self._training_mask(batch)
-        mapped = self._map(self.networks, batch["aged"], mask)
+        mapped = self._map(self.networks, batch, mask)
         losses: Losses = {}
         if self.config.latent_l1:
             with torch.no_grad():
@@ -115,15 +122,33 @@ class MappingStage:
         assert isinstance(vae, VAE)
         return vae
 
-    def _map(self, networks: nn.ModuleDict, aged: Tensor, mask: Tensor) -> Tensor:
-        shown = fill_damage(aged, mask) if self.config.network.guess else paint_damage(aged, mask)
+    def _map(self, networks: nn.ModuleDict, batch: Batch, mask: Tensor) -> Tensor:
+        shown = self._with_tone(batch, mask)
+        if not self.config.network.guess:
+            shown = paint_damage(shown, mask)
         latent = self._vae(networks, "vae_a").encoder(shown)
         mapped: Tensor = networks["mapping"](latent, mask)
         return mapped
 
+    def _with_tone(self, batch: Batch, mask: Tensor) -> Tensor:
+        """The aged crops, filled if the mapping wants a guess, in the tones that their surroundings ask for."""
+        aged = batch["aged"]
+        shown = fill_damage(aged, mask) if self.config.network.guess else aged
+        if "tone" not in self.frozen:
+            return shown
+        tone = self.frozen["tone"]
+        assert isinstance(tone, ToneNet)
+        margin = self.data.context if "surroundings" in batch else 0
+        thumbnail = batch["surroundings"] if margin else F.adaptive_avg_pool2d(aged, tone.config.thumbnail)
+        height, width = (side + 2 * margin for side in aged.shape[2:])
+        with torch.no_grad():
+            return correct(shown, tone(thumbnail), top=margin, left=margin, height=height, width=width)
+
     def dataset(self) -> Dataset[Sample]:
         """Aged crops of the training photos."""
-        return AgedCrops(self.photos.training, self.data, seed=self.loop.seed, damage=self.damage)
+        tone = self.frozen["tone"] if "tone" in self.frozen else None
+        side = tone.config.thumbnail if isinstance(tone, ToneNet) else 0
+        return AgedCrops(self.photos.training, self.data, seed=self.loop.seed, damage=self.damage, surroundings_px=side)
 
     def _restore(self, networks: nn.ModuleDict, sample: Sample) -> tuple[Tensor, Tensor]:
         """One sample restored with the detector's mask where there is a detector: (1, 3, H, W) and the mask."""
@@ -131,7 +156,7 @@ class MappingStage:
         aged, mask = sample["aged"][None].to(device), sample["mask"][None].to(device)
         if "detector" in self.frozen:
             mask = (self.frozen["detector"](to_grey(aged)).sigmoid() > 0.4).to(aged.dtype)
-        mapped = self._map(networks, aged, mask)
+        mapped = self._map(networks, {"aged": aged}, mask)
         return self._vae(networks, "vae_b").decoder(mapped).clamp(-1, 1), mask
 
     def validate(self, networks: nn.ModuleDict) -> dict[str, float]:
@@ -166,4 +191,7 @@ class MappingStage:
         if "detector" in self.frozen:
             save_network(self.frozen["detector"], folder / "detector.safetensors")
             roles["detector"] = "detector.safetensors"
+        if "tone" in self.frozen:
+            save_network(self.frozen["tone"], folder / "tone.safetensors")
+            roles["tone"] = "tone.safetensors"
         declare_roles(folder, roles)

@@ -31,7 +31,7 @@ class Aged:
     image: Picture
     """(H, W, 3) RGB."""
     target: Picture
-    """(H, W, 3): the clean photo; grey or toned (sepia) where the old print is, with a paper margin where that has one."""
+    """(H, W, 3): the clean photo; grey or toned where the old print is, with a paper margin where that has one."""
     mask: NDArray[np.bool_]
     """(H, W), 1 where local damage visibly changed the picture; fading, grain and noise do not count."""
 

@@ -4,9 +4,9 @@
      "branches": {"scratch": {"mapping": "mapping.safetensors", "decoder": "vae_b.safetensors"}},
      "sha256": {"detector.safetensors": "..."}}
 
-In Python a role is one string: "detector", "tone", "encoder", "scratch.mapping", "scratch.decoder", the same for "quality" and
-"patch"; in the folders of the face models "faces.256", "faces.512" and "face_detector"; in that of VGG-19 "perceptual".
-Any role may be absent.
+In Python a role is one string: "detector", "tone", "encoder", "scratch.mapping", "scratch.decoder", the same for
+"quality" and "patch"; in the folders of the face models "faces.256", "faces.512" and "face_detector"; in that of VGG-19
+"perceptual". Any role may be absent.
 """
 
 from __future__ import annotations
