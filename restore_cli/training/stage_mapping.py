@@ -146,7 +146,7 @@ class MappingStage:
 
     def dataset(self) -> Dataset[Sample]:
         """Aged crops of the training photos."""
-        tone = self.frozen["tone"] if "tone" in self.frozen else None
+        tone = dict(self.frozen.items()).get("tone")
         side = tone.config.thumbnail if isinstance(tone, ToneNet) else 0
         return AgedCrops(self.photos.training, self.data, seed=self.loop.seed, damage=self.damage, surroundings_px=side)
 
