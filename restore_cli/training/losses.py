@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+PERCEPTUAL_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
+"""Of relu1_1, 2_1, 3_1, 4_1 and 5_1."""
 
 
 def kl_to_unit_gaussian(latent_mean: Tensor) -> Tensor:
@@ -47,14 +51,10 @@ def dice(logits: Tensor, mask: Tensor) -> Tensor:
     return 1 - (2 * overlap + 1) / (probability.sum() + mask.sum() + 1)
 
 
-def log_mse(image: Tensor, target: Tensor, weight: Tensor, *, floor_db: float) -> Tensor:
-    """Mean over the batch of ln(each picture's mean squared error), which is what a mean of PSNRs measures.
-
-    image, target: (B, 3, H, W) in [-1, 1]; weight: (B, 1, H, W), what counts. Errors below `floor_db` of PSNR are
-    levelled off.
-    """
-    error = ((image - target).square() * weight).sum(dim=(1, 2, 3)) / (3 * weight.sum(dim=(1, 2, 3))).clamp_min(1e-6)
-    return torch.log(error + 4 * 10 ** (-floor_db / 10)).mean()
+def weighted_l1(image: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Mean absolute difference of (B, C, H, W) images where `weight`, (B, 1, H, W) in [0, 1], says it counts."""
+    difference = (image - target).abs() * weight
+    return difference.sum() / (image.shape[1] * weight.sum()).clamp_min(1e-6)
 
 
 def psnr_of_tensors(image: Tensor, target: Tensor) -> float:

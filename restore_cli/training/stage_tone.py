@@ -14,7 +14,7 @@ from restore_cli.networks import ToneConfig, ToneNet
 from restore_cli.networks.tone import correct
 from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, validation_samples
-from restore_cli.training.losses import log_mse, psnr_of_tensors
+from restore_cli.training.losses import psnr_of_tensors, weighted_l1
 from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
 from restore_cli.training.stage import Batch, Losses, Player
@@ -25,11 +25,9 @@ VALIDATION_RECIPES = ("published", "realistic")
 
 @dataclass(frozen=True, kw_only=True)
 class ToneStageConfig:
-    """The network; its loss is the logarithm of each photo's squared error, so that sound photos count as much."""
+    """The network; its loss is L1, under which sound photos count as much as faded ones."""
 
     network: ToneConfig = field(default_factory=ToneConfig)
-    tolerance_db: float = 45.0
-    """PSNR of the tones beyond which getting better no longer pays."""
 
 
 class ToneStage:
@@ -57,7 +55,7 @@ class ToneStage:
         aged, clean = (F.adaptive_avg_pool2d(batch[key], side) for key in ("aged", "clean"))
         sound = 1 - F.adaptive_avg_pool2d(batch["mask"], side)
         corrected = correct(aged, self.networks["tone"](aged), top=0, left=0, height=side, width=side)
-        return {"log_mse": log_mse(corrected, clean, sound, floor_db=self.config.tolerance_db)}
+        return {"l1": weighted_l1(corrected, clean, sound)}
 
     def dataset(self) -> Dataset[Sample]:
         """Aged crops of the training photos."""
