@@ -57,6 +57,33 @@ def weighted_l1(image: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return difference.sum() / (image.shape[1] * weight.sum()).clamp_min(1e-6)
 
 
+def lsgan(judged: Sequence[Sequence[Tensor]], *, real: bool) -> Tensor:
+    """Mean squared distance of the patch scores from 1 (real) or 0 (made), summed over the scales (Mao et al. 2017).
+
+    judged: what `Discriminator` returns.
+    """
+    target = 1.0 if real else 0.0
+    return torch.stack([(outputs[-1].float() - target).square().mean() for outputs in judged]).sum()
+
+
+def feature_matching(made: Sequence[Sequence[Tensor]], real: Sequence[Sequence[Tensor]]) -> Tensor:
+    """L1 between what a discriminator's layers see in both (Wang et al. 2018), the scores left out.
+
+    Summed over the layers, times 4 / layers, mean over the scales. `real` gets no gradient.
+    """
+    scales = [
+        torch.stack([F.l1_loss(m.float(), r.detach().float()) for m, r in zip(ours[:-1], theirs[:-1], strict=True)])
+        for ours, theirs in zip(made, real, strict=True)
+    ]
+    return torch.stack([4 * distances.mean() for distances in scales]).mean()
+
+
+def perceptual(made: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
+    """L1 between the activations of VGG-19 (Johnson et al. 2016), the later ones weighing more. `real`: no gradient."""
+    distances = [F.l1_loss(m.float(), r.detach().float()) for m, r in zip(made, real, strict=True)]
+    return torch.stack([w * d for w, d in zip(PERCEPTUAL_WEIGHTS, distances, strict=True)]).sum()
+
+
 def psnr_of_tensors(image: Tensor, target: Tensor) -> float:
     """Peak signal-to-noise ratio in dB of two images in [-1, 1]; 99 where they are equal."""
     error = float((image - target).detach().double().square().mean())
