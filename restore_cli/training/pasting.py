@@ -11,7 +11,7 @@ from restore_cli.training.prints import log_uniform
 
 Canvas = NDArray[np.uint8]
 
-LARGEST_SHARE = 0.08  # of the canvas that one outline may cover: beyond, there is nothing left to restore from
+LARGEST_SHARE = 0.02  # of the canvas that one outline may cover: larger blots are no scratches, nor can they be filled
 
 
 def paste_outline(canvas: Canvas, rng: np.random.Generator, outlines: DamageOutlines, scale: float) -> None:
@@ -21,7 +21,7 @@ def paste_outline(canvas: Canvas, rng: np.random.Generator, outlines: DamageOutl
     if outline is None:
         return
     outline = _turned(outline, rng)
-    factor = scale * log_uniform(rng, 0.35, 1.2)
+    factor = scale * log_uniform(rng, 0.25, 1.0)
     largest = np.sqrt(LARGEST_SHARE * canvas.size / max(1, cv2.countNonZero(outline)))
     factor = min(factor, largest)
     target = (max(2, round(outline.shape[1] * factor)), max(2, round(outline.shape[0] * factor)))
