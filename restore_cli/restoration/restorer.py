@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -46,6 +47,20 @@ class Restoration:
     """Nothing was wrong: `image` holds the very pixels that came in."""
     notes: tuple[str, ...] = ()
     """Sentences for people about what was done otherwise than asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Begun:
+    """A photo on its way: restored, but for its faces."""
+
+    image: Pixels
+    """As it came in."""
+    planes: Pixels
+    """The same as (H, W, C)."""
+    damaged: NDArray[np.bool_]
+    restored: Pixels
+    """(H, W, C) in the photo's dtype; at full strength where faces are still to come."""
+    notes: tuple[str, ...] = ()
 
 
 class Restorer:
@@ -113,32 +128,42 @@ class Restorer:
         for arrays of another kind or a setting the model cannot meet, WeightsMissing if scratches are to be found and
         the model has no detector, OutOfMemory if even the smallest tiles do not fit.
         """
+        return self.restore_all([image], [mask], settings)[0]
+
+    def restore_all(
+        self,
+        images: Sequence[Pixels],
+        masks: Sequence[NDArray[np.generic] | None] | None = None,
+        settings: RestoreSettings | None = None,
+    ) -> list[Restoration]:
+        """Restore several photos, whose faces go through the face generator together: less waiting on a GPU.
+
+        images, masks, results and what is raised: as of `restore`; an error of one photo ends the call.
+        """
         settings = settings or RestoreSettings()
-        planes = as_colour_planes(image)
+        masks = [None] * len(images) if masks is None else masks
         with torch.inference_mode():
-            damaged = self._damage(planes, mask, settings)
-            fraction = float(damaged.mean())
-            if settings.strength == 0:
-                return Restoration(image=image, mask=damaged, damaged_fraction=fraction, unchanged=True)
-            branch, notes = self._branch(damaged, settings)
             faces = self._face_restorer(settings)
-            restored = self._restored(planes, damaged, branch, settings if faces is None else _whole_strength(settings))
-            records: tuple[FaceRecord, ...] = ()
-            if faces is not None:
-                restored, records = _refine_faces(faces, restored, settings)
-                restored = blend(planes, to_unit_pixels(restored), settings.strength)
-        untouched = not fraction and settings.tone == "keep" and not any(r.action == "refined" for r in records)
-        if untouched and is_sound(planes, restored):
-            return Restoration(
-                image=image, mask=damaged, damaged_fraction=0.0, faces=records, unchanged=True, notes=notes
-            )
-        return Restoration(
-            image=restored.reshape(image.shape), mask=damaged, damaged_fraction=fraction, faces=records, notes=notes
-        )
+            begun_with = settings if faces is None else replace(settings, strength=1.0)
+            begun = [self._begin(image, mask, begun_with) for image, mask in zip(images, masks, strict=True)]
+            if faces is None:
+                return [_finish(photo, photo.restored, (), settings) for photo in begun]
+            refined = _refine_faces(faces, [photo.restored for photo in begun], settings)
+            return [_finish(photo, *face, settings) for photo, face in zip(begun, refined, strict=True)]
+
+    def _begin(self, image: Pixels, mask: NDArray[np.generic] | None, settings: RestoreSettings) -> _Begun:
+        """Find the damage and restore the photo, without its faces."""
+        planes = as_colour_planes(image)
+        damaged = self._damage(planes, mask, settings)
+        if settings.strength == 0:
+            return _Begun(image=image, planes=planes, damaged=damaged, restored=planes)
+        branch, notes = self._branch(damaged, settings)
+        restored = self._restored(planes, damaged, branch, settings)
+        return _Begun(image=image, planes=planes, damaged=damaged, restored=restored, notes=notes)
 
     def _face_restorer(self, settings: RestoreSettings) -> FaceRestorer | None:
         """Loaded at the first photo that wants it; None where faces are off or, with auto, not installed."""
-        if settings.faces == "off":
+        if settings.faces == "off" or settings.strength == 0:
             return None
         if self._faces is None and (settings.faces != "auto" or not self._faces_looked_for):
             self._faces = load_face_restorer(
@@ -233,22 +258,34 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return not isinstance(error, RuntimeError) or "memory" in str(error).lower()
 
 
-def _whole_strength(settings: RestoreSettings) -> RestoreSettings:
-    """Faces are refined in the full result; the blend with the original comes after them."""
-    return replace(settings, strength=1.0)
-
-
 def _refine_faces(
-    faces: FaceRestorer, restored: Pixels, settings: RestoreSettings
-) -> tuple[Pixels, tuple[FaceRecord, ...]]:
-    """Refine the faces of an (H, W, C) photo; a grey one comes back grey."""
-    colour: Pixels = restored if restored.shape[2] == 3 else np.repeat(restored, 3, axis=2)  # type: ignore[assignment]
-    refined, records = faces.refine(
-        colour,
+    faces: FaceRestorer, restored: Sequence[Pixels], settings: RestoreSettings
+) -> list[tuple[Pixels, tuple[FaceRecord, ...]]]:
+    """Refine the faces of (H, W, C) photos; a grey one comes back grey."""
+    refined = faces.refine_all(
+        [photo if photo.shape[2] == 3 else np.repeat(photo, 3, axis=2) for photo in restored],  # type: ignore[misc]
         strength=settings.face_strength,
         min_face_px=settings.min_face_px,
         which="largest" if settings.faces == "largest" else "all",
     )
-    if restored.shape[2] == 1:
-        refined = cv2.cvtColor(refined, cv2.COLOR_RGB2GRAY)[:, :, None]  # type: ignore[assignment]
-    return refined, records
+    return [
+        (cv2.cvtColor(after, cv2.COLOR_RGB2GRAY)[:, :, None] if before.shape[2] == 1 else after, records)  # type: ignore[misc]
+        for before, (after, records) in zip(restored, refined, strict=True)
+    ]
+
+
+def _finish(begun: _Begun, restored: Pixels, faces: tuple[FaceRecord, ...], settings: RestoreSettings) -> Restoration:
+    """The photo with its faces; the very pixels that came in where nothing was wrong with them."""
+    if begun.restored is not restored:  # faces were looked at, and the blend with the original had to wait
+        restored = blend(begun.planes, to_unit_pixels(restored), settings.strength)
+    fraction = float(begun.damaged.mean())
+    touched = fraction or settings.tone != "keep" or any(face.action == "refined" for face in faces)
+    unchanged = settings.strength == 0 or (not touched and is_sound(begun.planes, restored))
+    return Restoration(
+        image=begun.image if unchanged else restored.reshape(begun.image.shape),
+        mask=begun.damaged,
+        damaged_fraction=fraction,
+        faces=faces,
+        unchanged=unchanged,
+        notes=begun.notes,
+    )

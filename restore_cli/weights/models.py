@@ -111,8 +111,7 @@ def face_model_paths(model: ModelFolder | None = None) -> FaceModels | None:
 
 def face_detector_path() -> Path | None:
     """The installed YuNet file (ONNX), or None."""
-    installed = _installed("face-detector")
-    return None if installed is None else installed.roles.get("face_detector")
+    return _installed_roles("face-detector").get("face_detector")
 
 
 def perceptual_path() -> Path | None:
@@ -163,6 +162,11 @@ def _is_usable(name: str) -> bool:
 def _installed(name: str) -> ModelFolder | None:
     folder = model_folder(name)
     return _read(folder) if (folder / FILE_NAME).is_file() else None
+
+
+def _installed_roles(name: str) -> Mapping[str, Path]:
+    installed = _installed(name)
+    return {} if installed is None else installed.roles
 
 
 def _face_models(model: ModelFolder) -> FaceModels:

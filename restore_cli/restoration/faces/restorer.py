@@ -143,7 +143,7 @@ def load_face_restorer(
     """
     if faces == "off":
         return None
-    detector, models = weights.face_detector_path(), _own_models(model) or weights.face_model_paths()
+    detector, models = weights.face_detector_path(), weights.face_model_paths(model)
     try:
         return FaceRestorer.load(detector, models, device=device, dtype=dtype, max_memory_bytes=max_memory_bytes)
     except WeightsMissing as missing:
@@ -153,12 +153,6 @@ def load_face_restorer(
         level = logging.INFO if detector is None and models is None else logging.WARNING
         log.log(level, "faces are left as they are: %s; %s", missing.message, missing.hint)
         return None
-
-
-def _own_models(model: weights.ModelFolder | None) -> weights.FaceModels | None:
-    """What `oldphoto train faces` added to a model folder."""
-    own = [model.roles[role] for role in ("faces.256", "faces.512") if role in model.roles] if model else []
-    return weights.FaceModels(face_256=own[0], face_512=own[1] if len(own) > 1 else None) if own else None
 
 
 def _records(faces: Sequence[Face], *, strength: float, min_face_px: int, which: Which) -> tuple[FaceRecord, ...]:
