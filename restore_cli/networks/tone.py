@@ -16,6 +16,8 @@ from torch.nn import functional as F
 
 TERMS = 7
 """A channel of the result is a weighted sum of R, G, B, their squares, and 1."""
+QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
+"""Of each channel's levels: where black and white have gone is what fading shows most plainly."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,19 +46,23 @@ class ToneNet(nn.Module):
             nn.Conv2d(4 * w, 4 * w, 3, padding=1), nn.ReLU(), nn.Conv2d(4 * w, 4 * w, 3, padding=1)
         )
         self.overall = nn.Sequential(_halve(4 * w, 4 * w), nn.Conv2d(4 * w, 4 * w, 3, padding=1), nn.ReLU())
-        self.pooled = nn.Sequential(nn.Linear(8 * w, 8 * w), nn.ReLU(), nn.Linear(8 * w, 4 * w))
+        self.pooled = nn.Sequential(nn.Linear(8 * w + 3 * len(QUANTILES), 8 * w), nn.ReLU(), nn.Linear(8 * w, 4 * w))
         self.answer = nn.Conv2d(4 * w, 3 * TERMS, 1)
         nn.init.zeros_(self.answer.weight)
         nn.init.zeros_(self.answer.bias)  # type: ignore[arg-type]
         self.register_buffer("identity", torch.eye(3, TERMS).reshape(1, 3 * TERMS, 1, 1), persistent=False)
+        self.register_buffer("quantiles", torch.tensor(QUANTILES), persistent=False)
 
     identity: Tensor
+    quantiles: Tensor
 
     def forward(self, thumbnail: Tensor) -> Tensor:
         """thumbnail: (B, 3, S, S) in [-1, 1]. Returns the transforms, (B, 3 * TERMS, S/8, S/8)."""
         x = self.shrink(thumbnail)
         wide = self.overall(x)
-        whole = self.pooled(torch.cat([wide.mean(dim=(2, 3)), wide.amax(dim=(2, 3))], dim=1))
+        levels = torch.quantile(thumbnail.flatten(2), self.quantiles, dim=2)  # (9, B, 3)
+        facts = [wide.mean(dim=(2, 3)), wide.amax(dim=(2, 3)), levels.permute(1, 0, 2).flatten(1)]
+        whole = self.pooled(torch.cat(facts, dim=1))
         transforms: Tensor = self.identity + self.answer(F.relu(self.local(x) + whole[:, :, None, None]))
         return transforms
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from restore_cli import weights
-from restore_cli.networks import VAE, Mapping
+from restore_cli.networks import VAE, Mapping, ToneNet
 from restore_cli.networks.vae import Decoder, Encoder
 from restore_cli.restoration.device import resolve_device, resolve_precision
 from restore_cli.restoration.settings import Precision
@@ -19,13 +19,15 @@ from restore_cli.weights import ModelFolder
 
 @dataclass(frozen=True)
 class Way:
-    """Encoder A, mapping and decoder B: one way through the model."""
+    """Tone, encoder A, mapping and decoder B: one way through the model."""
 
     encoder: Encoder
     mapping: Mapping
     decoder: Decoder
     vae_blocks: int
     """Residual blocks in encoder and decoder each."""
+    tone: ToneNet | None = None
+    """What corrects the tones before the encoder, in models that have it."""
 
     @property
     def is_local(self) -> bool:
@@ -61,7 +63,7 @@ class RestorationModel:
             assert isinstance(mapping, Mapping)
             assert isinstance(decoder_vae, VAE)
             blocks = encoder_vae.config.blocks
-            self._ways[branch] = Way(encoder_vae.encoder, mapping, decoder_vae.decoder, blocks)
+            self._ways[branch] = Way(encoder_vae.encoder, mapping, decoder_vae.decoder, blocks, self._tone)
         return self._ways[branch]
 
     @cached_property
@@ -69,6 +71,14 @@ class RestorationModel:
         vae = self._ready(self.folder.path("encoder"))
         assert isinstance(vae, VAE)
         return vae
+
+    @cached_property
+    def _tone(self) -> ToneNet | None:
+        if self.folder.tone is None:
+            return None
+        tone = self._ready(self.folder.tone)
+        assert isinstance(tone, ToneNet)
+        return tone
 
     def _ready(self, path: Path) -> nn.Module:
         return weights.load_network(path).to(self.device)

@@ -11,14 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from restore_cli.imaging import fill_from_surroundings
+from restore_cli.networks import ToneNet
 from restore_cli.networks.attention import PartialNonLocal
 from restore_cli.networks.inputs import paint_damage
+from restore_cli.networks.tone import correct
 from restore_cli.restoration.device import autocast
 from restore_cli.restoration.model import Way
 from restore_cli.restoration.pixels import Pixels, mask_to_tensor, to_tensor
@@ -31,7 +34,14 @@ SMALLEST_PX = 32
 def prepare(way: Way, image: Pixels, mask: NDArray[np.bool_], *, device: torch.device, dtype: torch.dtype) -> Task:
     """A photo (H, W, C) and its damage (H, W), ready for the networks."""
     shown = fill_from_surroundings(image, mask) if way.mapping.config.guess else image
-    return Task(way, shown, mask, device, dtype)
+    return Task(way, shown, mask, device, dtype, None if way.tone is None else _tones(way.tone, image, device))
+
+
+def _tones(tone: ToneNet, image: Pixels, device: torch.device) -> Tensor:
+    """What the tone network wants done to a photo (H, W, C), in float32 on every device: it is small."""
+    side = tone.config.thumbnail
+    small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA).reshape(side, side, -1)
+    return tone(to_tensor(small, Box(0, 0, side, side), device))  # type: ignore[no-any-return, arg-type]
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,8 @@ class Task:
     """(H, W), 1 = damaged."""
     device: torch.device
     dtype: torch.dtype
+    tones: Tensor | None = None
+    """Transforms of the tone network, see `networks.tone.correct`."""
 
     @property
     def padded(self) -> tuple[int, int]:
@@ -56,6 +68,9 @@ class Task:
         """Latent (1, latent, h/4, w/4) and mask (1, 1, h, w) of a box of the padded photo, damage painted white."""
         mask = mask_to_tensor(self.mask, box, self.device)
         image = to_tensor(self.image, box, self.device)
+        if self.tones is not None:
+            height, width = self.mask.shape
+            image = correct(image, self.tones, top=box.top, left=box.left, height=height, width=width)
         with autocast(self.device, self.dtype):
             return self.way.encoder(image if self.way.mapping.config.guess else paint_damage(image, mask)), mask
 
