@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from restore_cli.batch.location import Location, UrlPath, exists
 from restore_cli.errors import UsageProblem
 from restore_cli.imaging import format_of_suffix
 
@@ -16,7 +17,7 @@ from restore_cli.imaging import format_of_suffix
 class Found:
     """One photo to be: a file given by name, or a file below a given folder."""
 
-    path: Path | None
+    path: Location | None
     """None is stdin."""
     below: Path
     """Where the output goes below OUTPUT: the path below the given folder, or the bare name."""
@@ -27,7 +28,7 @@ class Found:
         return "-" if self.path is None else str(self.path)
 
 
-def find_photos(inputs: Sequence[Path | None], *, recursive: bool, output: Path | None = None) -> list[Found]:
+def find_photos(inputs: Sequence[Location | None], *, recursive: bool, output: Location | None = None) -> list[Found]:
     """All photos that the inputs mean; None among the inputs is stdin.
 
     A file given by name counts whatever its suffix. In a folder, regular files with an image suffix count (and with
@@ -40,17 +41,15 @@ def find_photos(inputs: Sequence[Path | None], *, recursive: bool, output: Path 
     for given in inputs:
         if given is None:
             found.append(Found(path=None, below=Path("stdin")))
+        elif isinstance(given, UrlPath):
+            found += _in_store(given, recursive=recursive, output=output)
         elif given.is_dir():
             _refuse_output_inside(given, output)
             found += _in_folder(given, recursive=recursive, output=output)
-        elif os.path.lexists(given):
+        elif exists(given):
             found.append(Found(path=given, below=Path(given.name)))
         else:
-            raise UsageProblem(
-                f"{given} does not exist",
-                hint="Give photos or folders first and the destination last.",
-                path=given,
-            )
+            raise _missing(given)
     return found
 
 
@@ -61,19 +60,54 @@ def natural_key(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
     return tuple((0, int(part)) if index % 2 else (1, part) for index, part in enumerate(parts)), name
 
 
-def real_path(path: Path) -> Path:
+def real_path(path: Location) -> Location:
     """Without symbolic links, as far as it exists. Unlike Path.resolve, a loop of links is no error."""
-    return Path(os.path.realpath(path))
+    return path if isinstance(path, UrlPath) else Path(os.path.realpath(path))
 
 
-def _in_folder(folder: Path, *, recursive: bool, output: Path | None) -> list[Found]:
+def _in_folder(folder: Path, *, recursive: bool, output: Location | None) -> list[Found]:
     return [
         Found(path=path, below=path.relative_to(folder))
         for path in _walk(folder, recursive=recursive, output=output, above=frozenset({_identity(folder)}))
     ]
 
 
-def _walk(folder: Path, *, recursive: bool, output: Path | None, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
+def _in_store(given: UrlPath, *, recursive: bool, output: Location | None) -> list[Found]:
+    """The same rules in a store: a file by name, or what looks like photos below a folder, in the same order."""
+    try:
+        if not given.is_dir():
+            if not given.exists():
+                raise _missing(given)
+            return [Found(path=given, below=Path(given.name))]
+        names = given.files(recursive=recursive)
+    except OSError as error:
+        raise UsageProblem(
+            f"{given} cannot be listed: {error}", hint="Check the address and your rights there.", path=str(given)
+        ) from error
+    _refuse_output_inside(given, output)
+    photos = [
+        Path(name)
+        for name in names
+        if format_of_suffix(name.suffix) is not None and not any(part.startswith(".") for part in name.parts)
+    ]
+    return [Found(path=given / name, below=name) for name in sorted(photos, key=_tree_key)]
+
+
+def _tree_key(name: Path) -> list[tuple[object, ...]]:
+    """As `_walk` goes: a folder's files first, then its subfolders one after the other."""
+    last = len(name.parts) - 1
+    return [(index < last, natural_key(part)) for index, part in enumerate(name.parts)]
+
+
+def _missing(given: Location) -> UsageProblem:
+    return UsageProblem(
+        f"{given} does not exist", hint="Give photos or folders first and the destination last.", path=str(given)
+    )
+
+
+def _walk(
+    folder: Path, *, recursive: bool, output: Location | None, above: frozenset[tuple[int, int]]
+) -> Iterator[Path]:
     """`above` holds the folders on the way down: a symbolic link back to one of them is a loop and not followed."""
     try:
         names = sorted((entry.name for entry in os.scandir(folder)), key=natural_key)
@@ -117,14 +151,18 @@ def _identity(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _refuse_output_inside(folder: Path, output: Path | None) -> None:
+def _refuse_output_inside(folder: Location, output: Location | None) -> None:
     """Results inside an input folder would be inputs of the next run."""
     if output is None:
         return
     inner, outer = real_path(output), real_path(folder)
-    if inner == outer or outer in inner.parents:
+    if isinstance(inner, UrlPath) or isinstance(outer, UrlPath):
+        is_inside = isinstance(inner, UrlPath) and isinstance(outer, UrlPath) and inner.is_below(outer)
+    else:
+        is_inside = inner == outer or outer in inner.parents
+    if is_inside:
         raise UsageProblem(
             f"the destination {output} lies inside the input folder {folder}",
             hint="Choose a destination outside: photos there would be taken for input by the next run.",
-            path=output,
+            path=str(output),
         )

@@ -84,7 +84,7 @@ class Journal:
 
     def add(self, entry: Entry) -> None:
         """Append one line and flush it to the disk. Raises PhotoUnwritable; then the line is not there at all."""
-        line = json.dumps({"version": VERSION, **asdict(entry)}).encode() + b"\n"
+        line = line_of(entry)
         try:
             with self._guard:
                 self.folder.mkdir(parents=True, exist_ok=True)
@@ -129,7 +129,7 @@ class Journal:
         whole = news[: news.rfind(b"\n") + 1]
         self._read_bytes += len(whole)
         for line in whole.splitlines():
-            entry = _parse(line)
+            entry = parse_line(line)
             if entry is not None:
                 self._entries[entry.output] = entry
                 self._names.update(file.path for file in entry.files)
@@ -163,7 +163,12 @@ def _last_byte(descriptor: int, end: int) -> bytes:
     return os.read(descriptor, 1)
 
 
-def _parse(line: bytes) -> Entry | None:
+def line_of(entry: Entry) -> bytes:
+    """The entry as one line of JSON."""
+    return json.dumps({"version": VERSION, **asdict(entry)}).encode() + b"\n"
+
+
+def parse_line(line: bytes) -> Entry | None:
     """None for a torn or foreign line: its result is then made again, which is always safe."""
     if not line:
         return None

@@ -1,7 +1,7 @@
 """What the output folders already hold, and how new results enter them: files and journal together.
 
-Each folder has its own journal, so that a photo restored alone, with its folder or with the whole tree is the same
-photo, and a folder of results can be moved.
+Each folder, on a disk or in a store, has its own journal, so that a photo restored alone, with its folder or with the
+whole tree is the same photo, and a folder of results can be moved.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from restore_cli.batch.journal import Entry, Journal, WrittenFile
+from restore_cli.batch.location import Location, UrlPath, exists
 from restore_cli.batch.result import PhotoResult
+from restore_cli.batch.url_journal import UrlJournal
 from restore_cli.errors import PhotoUnwritable
 from restore_cli.imaging.atomic import unwritable, whole_file
 
@@ -27,9 +29,9 @@ class Ledger:
 
     def __init__(self, existing: Existing) -> None:
         self._existing = existing
-        self._journals: dict[Path, Journal] = {}
+        self._journals: dict[Location, Journal | UrlJournal] = {}
 
-    def refuse_existing(self, targets: Iterable[Path]) -> None:
+    def refuse_existing(self, targets: Iterable[Location]) -> None:
         """Raises PhotoUnwritable if writing the targets would replace what may not be replaced.
 
         Under "skip" only our own earlier results (and empty files) may be replaced: a file that this tool did not write
@@ -38,7 +40,7 @@ class Ledger:
         if self._existing == "overwrite":
             return
         for target in targets:
-            if not os.path.lexists(target):
+            if not exists(target):
                 continue
             if self._existing == "fail":
                 reason = "exists already"
@@ -46,9 +48,11 @@ class Ledger:
                 reason = "exists already and was not made by this tool"
             else:
                 continue
-            raise PhotoUnwritable(f"{target} {reason}", hint="--existing overwrite replaces it.", path=target)
+            raise PhotoUnwritable(f"{target} {reason}", hint="--existing overwrite replaces it.", path=str(target))
 
-    def done(self, target: Path, *, wanted: Iterable[Path], input_sha256: str, settings_sha256: str) -> Entry | None:
+    def done(
+        self, target: Location, *, wanted: Iterable[Location], input_sha256: str, settings_sha256: str
+    ) -> Entry | None:
         """The journal's entry if exactly this was done before and all `wanted` files are still there."""
         if self._existing != "skip":
             return None
@@ -59,7 +63,13 @@ class Ledger:
         return entry if journal.is_intact(entry, {path.name for path in wanted}) else None
 
     def enter(
-        self, target: Path, contents: dict[Path, bytes], result: PhotoResult, *, input_sha256: str, settings_sha256: str
+        self,
+        target: Location,
+        contents: dict[Location, bytes],
+        result: PhotoResult,
+        *,
+        input_sha256: str,
+        settings_sha256: str,
     ) -> None:
         """Write all files, which lie in one folder, and the journal's line; no result of ours is ever without its line.
 
@@ -78,23 +88,31 @@ class Ledger:
             faces=result.faces or 0,
             seconds=round(result.seconds, 3),
         )
+        if isinstance(target, UrlPath):
+            self._journal(target).add(entry)
+            for path, content in contents.items():
+                _put(path, content)
+            return
         with contextlib.ExitStack() as stack:  # leaving it gives all files their names, the last one first
             for path, content in contents.items():
-                _fill(stack.enter_context(whole_file(path)), content)
+                _fill(stack.enter_context(whole_file(Path(str(path)))), content)
             self._journal(target).add(entry)
 
-    def _may_replace(self, target: Path) -> bool:
-        if target.is_file() and target.stat().st_size == 0:  # nothing to lose
+    def _may_replace(self, target: Location) -> bool:
+        if isinstance(target, Path) and target.is_file() and target.stat().st_size == 0:  # nothing to lose
             return True
         return self._journal(target).knows(target.name)
 
-    def _journal(self, target: Path) -> Journal:
-        # setdefault is atomic: two threads get the same journal.
-        return self._journals.setdefault(target.parent, Journal(target.parent))
+    def _journal(self, target: Location) -> Journal | UrlJournal:
+        folder = target.parent
+        journal = UrlJournal(folder) if isinstance(folder, UrlPath) else Journal(folder)
+        return self._journals.setdefault(folder, journal)  # atomic: two threads get the same journal
 
 
-def check_writable(target: Path) -> None:
+def check_writable(target: Location) -> None:
     """Raises PhotoUnwritable for what can be known before any work is done; makes missing folders."""
+    if isinstance(target, UrlPath):  # a store tells when it is written to
+        return
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
@@ -107,8 +125,17 @@ def check_writable(target: Path) -> None:
         raise unwritable(error, target) from error
 
 
-def _written(path: Path, content: bytes) -> WrittenFile:
+def _written(path: Location, content: bytes) -> WrittenFile:
     return WrittenFile(path=path.name, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def _put(path: Location, content: bytes) -> None:
+    assert isinstance(path, UrlPath)
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        hint = "Check the address, your rights there, and its plugin."
+        raise PhotoUnwritable(f"{path} cannot be written: {error}", hint=hint, path=str(path)) from error
 
 
 def _fill(file: BinaryIO, content: bytes) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from restore_cli.batch.discover import Found, real_path
+from restore_cli.batch.location import Location
 from restore_cli.errors import UsageProblem
 
 
@@ -55,8 +56,8 @@ class MaskSource:
             )
 
 
-def _same_file(one: Path, other: Path) -> bool:
+def _same_file(one: Path, other: Location) -> bool:
     try:
-        return one.samefile(other)
+        return isinstance(other, Path) and one.samefile(other)
     except OSError:
         return False

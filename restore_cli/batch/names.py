@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from restore_cli.batch.location import Location, UrlPath
 from restore_cli.imaging import format_of_suffix, output_suffix
 
 
@@ -38,7 +39,7 @@ class Naming:
         new_suffix = own_suffix if self.format == "same" and says_none else output_suffix(own_suffix, self.format)
         return f"{stem}{self.suffix}{new_suffix}"
 
-    def beside(self, target: Path) -> dict[str, Path]:
+    def beside(self, target: Location) -> dict[str, Location]:
         """Everything else written with `target`, by role: "mask", "sidecar", "overlay"."""
         stem = target.stem
         bare = stem.removesuffix("_mask") if self.as_mask else stem
@@ -50,13 +51,15 @@ class Naming:
         return {role: target.with_name(name) for role, (on, name) in wanted.items() if on}
 
 
-def folded(path: Path) -> str:
+def folded(path: Location) -> str:
     """The same text for all spellings of a path that a file system without case (and Unicode form) takes for one."""
     return unicodedata.normalize("NFC", str(path)).casefold()
 
 
-def ignores_case(folder: Path) -> bool:
+def ignores_case(folder: Location) -> bool:
     """Whether names below `folder` (which need not exist yet) that differ only in case are the same file."""
+    if isinstance(folder, UrlPath):
+        return False
     while not folder.is_dir() and folder != folder.parent:
         folder = folder.parent
     try:
@@ -66,7 +69,7 @@ def ignores_case(folder: Path) -> bool:
         return False
 
 
-def first_clash(targets: Iterable[tuple[str, Path]], *, fold: bool) -> tuple[str, str, Path] | None:
+def first_clash(targets: Iterable[tuple[str, Location]], *, fold: bool) -> tuple[str, str, Location] | None:
     """The first two owners that want the same path, and that path; with `fold`, case does not tell paths apart."""
     owners: dict[str, str] = {}
     for owner, target in targets:

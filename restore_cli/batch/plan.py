@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from restore_cli.batch.discover import Found, find_photos, real_path
+from restore_cli.batch.location import Location, UrlPath, exists, parse_location
 from restore_cli.batch.masks import MaskSource
 from restore_cli.batch.names import Naming, first_clash, ignores_case
 from restore_cli.batch.shard import Shard
@@ -20,9 +21,9 @@ from restore_cli.imaging.plugins import can_write
 class Job:
     """One photo of a run: where it comes from and all that is written for it."""
 
-    source: Path | None
+    source: Location | None
     """None reads stdin."""
-    target: Path | None
+    target: Location | None
     """None writes stdout."""
     key: str
     """The target below the output folder, "/" between the parts: what decides on the photo's shard."""
@@ -30,9 +31,9 @@ class Job:
     """Format of the result, "same" or one that `imaging.write` knows."""
     given_mask: Path | None = None
     """Damage drawn by hand."""
-    mask_target: Path | None = None
-    sidecar_target: Path | None = None
-    overlay_target: Path | None = None
+    mask_target: Location | None = None
+    sidecar_target: Location | None = None
+    overlay_target: Location | None = None
 
     @property
     def shown(self) -> str:
@@ -45,7 +46,7 @@ class Job:
         return "-" if self.target is None else str(self.target)
 
     @property
-    def targets(self) -> tuple[Path, ...]:
+    def targets(self) -> tuple[Location, ...]:
         """All files this job writes, the result first."""
         every = (self.target, self.mask_target, self.sidecar_target, self.overlay_target)
         return tuple(path for path in every if path is not None)
@@ -71,13 +72,13 @@ def make_plan(inputs: Sequence[str], output: str, options: PlanOptions) -> tuple
     "-" among the inputs is stdin, as output stdout. Raises NoPhotosFound, or UsageProblem for an input that does not
     exist, an output inside an input folder, two photos that would get the same output, an output that is an input.
     """
-    sources = [None if given == "-" else Path(given) for given in inputs]
+    sources = [None if given == "-" else parse_location(given) for given in inputs]
     if sources.count(None) > 1:
         raise UsageProblem("stdin can be read once", hint="Give - only once.")
     single_file = len(sources) == 1 and (sources[0] is None or not sources[0].is_dir())
     if output == "-":
         return _to_stdout(sources, options, single_file=single_file)
-    destination = Path(output)
+    destination = parse_location(output)
     says_folder = output.endswith(("/", os.sep)) or destination.is_dir()
     as_file = single_file and not says_folder and format_of_suffix(destination.suffix) is not None
     if not as_file:
@@ -98,17 +99,17 @@ def make_plan(inputs: Sequence[str], output: str, options: PlanOptions) -> tuple
     return tuple(job for job in jobs if options.shard.holds(job.key))
 
 
-def folder_job(photo: Found, folder: Path, options: PlanOptions) -> Job:
+def folder_job(photo: Found, folder: Location, options: PlanOptions) -> Job:
     """The job for one photo of a run whose output is a folder."""
     naming = options.naming
     below = photo.below.with_name(naming.result_name(photo.below.name))
     return _job(photo, folder / below, below.as_posix(), naming.format, options)
 
 
-def check_clashes(jobs: Iterable[Job], destination: Path, reserved: Iterable[Path] = ()) -> None:
+def check_clashes(jobs: Iterable[Job], destination: Location, reserved: Iterable[Path] = ()) -> None:
     """Raises UsageProblem if two photos share an output, or if any output is one of the inputs."""
     jobs = list(jobs)
-    targets = [(job.shown, target) for job in jobs for target in job.targets]
+    targets: list[tuple[str, Location]] = [(job.shown, target) for job in jobs for target in job.targets]
     targets += [("the report", path) for path in reserved]
     clash = first_clash(targets, fold=False)
     folding = first_clash(targets, fold=True)  # looked at first: the probe below writes, and is rarely needed
@@ -119,12 +120,12 @@ def check_clashes(jobs: Iterable[Job], destination: Path, reserved: Iterable[Pat
         raise UsageProblem(
             f"{one} and {other} would both be written to {target}",
             hint="Restore them in separate runs, or into separate folders.",
-            path=target,
+            path=str(target),
         )
     _refuse_inputs_as_outputs(jobs, [target for _, target in targets])
 
 
-def _to_stdout(sources: Sequence[Path | None], options: PlanOptions, *, single_file: bool) -> tuple[Job, ...]:
+def _to_stdout(sources: Sequence[Location | None], options: PlanOptions, *, single_file: bool) -> tuple[Job, ...]:
     if not single_file:
         raise UsageProblem("stdout takes one photo", hint="Give one input file, or a folder as destination.")
     if options.naming.beside(Path("stdout.png")):
@@ -137,21 +138,21 @@ def _to_stdout(sources: Sequence[Path | None], options: PlanOptions, *, single_f
     return (Job(source=found.path, target=None, key="-", format=options.naming.format, given_mask=mask),)
 
 
-def _check_folder(destination: Path, sources: Sequence[Path | None]) -> None:
+def _check_folder(destination: Location, sources: Sequence[Location | None]) -> None:
     if None in sources:
         raise UsageProblem(
             "a photo from stdin has no name to be written under",
             hint="Give an output file such as restored.png, or - for stdout.",
         )
-    if os.path.lexists(destination) and not destination.is_dir():
+    if exists(destination) and not destination.is_dir():
         raise UsageProblem(
             f"the destination {destination} is a file",
             hint="Several photos, or a name without an image suffix, need a folder as destination.",
-            path=destination,
+            path=str(destination),
         )
 
 
-def _file_job(photo: Found, target: Path, options: PlanOptions) -> Job:
+def _file_job(photo: Found, target: Location, options: PlanOptions) -> Job:
     naming = options.naming
     named = format_of_suffix(target.suffix)
     if naming.as_mask and named != "png":
@@ -165,7 +166,7 @@ def _file_job(photo: Found, target: Path, options: PlanOptions) -> Job:
     return _job(photo, target, target.name, named, options)
 
 
-def _job(photo: Found, target: Path, key: str, format: str, options: PlanOptions) -> Job:
+def _job(photo: Found, target: Location, key: str, format: str, options: PlanOptions) -> Job:
     beside = options.naming.beside(target)
     return Job(
         source=photo.path,
@@ -185,22 +186,24 @@ def _each_once(jobs: Iterable[Job]) -> list[Job]:
     return list(once.values())
 
 
-def _refuse_inputs_as_outputs(jobs: Sequence[Job], targets: Iterable[Path]) -> None:
+def _refuse_inputs_as_outputs(jobs: Sequence[Job], targets: Iterable[Location]) -> None:
     read = {identity for job in jobs for path in (job.source, job.given_mask) for identity in _identities(path)}
     for target in targets:
         if any(identity in read for identity in _identities(target)):
             raise UsageProblem(
                 f"{target} is one of the inputs, and those are never written to",
                 hint="Choose another destination, or add --suffix _restored.",
-                path=target,
+                path=str(target),
             )
 
 
-def _identities(path: Path | None) -> Iterator[object]:
+def _identities(path: Location | None) -> Iterator[object]:
     """What makes a path the same file as another: its resolved name, and its inode where it exists."""
     if path is None:
         return
     yield real_path(path)
+    if isinstance(path, UrlPath):
+        return
     try:
         status = path.stat()
     except OSError:  # does not exist yet, or a loop of links

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
 from typing import Literal, Protocol
 
 from restore_cli.batch.local import LocalEngine
@@ -51,7 +52,8 @@ def run_batch(
     `stop` is for callers that handle signals: a KeyboardInterrupt raised inside ends the run as well, with what is
     finished given out, and leaves `stop.requested` set.
     """
-    for folder in {target.parent for job in jobs for target in job.targets}:
+    folders = {target.parent for job in jobs for target in job.targets}
+    for folder in (place for place in folders if isinstance(place, Path)):  # stores have no half-written files
         with contextlib.suppress(OSError):  # does not exist yet
             sweep(folder)
     chosen = engine or LocalEngine()

@@ -6,10 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from pathlib import PurePath
 from typing import Any
 
 import restore_cli
+from restore_cli.batch.location import Location
 from restore_cli.batch.plan import Job
 from restore_cli.batch.processor import Model, Processed
 
@@ -44,6 +44,6 @@ def sidecar(
     return json.dumps(facts, indent=2).encode() + b"\n"
 
 
-def _file(path: PurePath | None, content: bytes) -> dict[str, Any]:
+def _file(path: Location | None, content: bytes) -> dict[str, Any]:
     digest = hashlib.sha256(content).hexdigest()
     return {"name": path.name if path else "-", "bytes": len(content), "sha256": digest}

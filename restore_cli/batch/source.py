@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import BinaryIO
 
+from restore_cli.batch.location import Location, UrlPath
 from restore_cli.errors import PhotoUnreadable
 
 MAX_FILE_BYTES = 4 << 30
@@ -12,23 +12,25 @@ MAX_FILE_BYTES = 4 << 30
 _BLOCK_BYTES = 1 << 20
 
 
-def read_source(source: Path | None, stdin: BinaryIO | None) -> bytes:
+def read_source(source: Location | None, stdin: BinaryIO | None) -> bytes:
     """The whole content; None reads stdin. Raises PhotoUnreadable if it cannot be read, is empty or too large."""
     shown = "-" if source is None else str(source)
     try:
         if source is None:
             assert stdin is not None
             data = _read_bounded(stdin)
+        elif isinstance(source, UrlPath):
+            data = source.read_bytes()
         else:
             with source.open("rb") as stream:
                 data = _read_bounded(stream)
     except OSError as error:
-        raise PhotoUnreadable(f"{shown} cannot be read: {error.strerror or error}", path=source) from error
+        raise PhotoUnreadable(f"{shown} cannot be read: {error.strerror or error}", path=str(source)) from error
     if data is None:
         limit = MAX_FILE_BYTES >> 30
-        raise PhotoUnreadable(f"{shown} is larger than {limit} GiB", hint="Is it a photo?", path=source)
+        raise PhotoUnreadable(f"{shown} is larger than {limit} GiB", hint="Is it a photo?", path=shown)
     if not data:
-        raise PhotoUnreadable(f"{shown} is empty", hint="Copy it again from where it came from.", path=source)
+        raise PhotoUnreadable(f"{shown} is empty", hint="Copy it again from where it came from.", path=shown)
     return data
 
 

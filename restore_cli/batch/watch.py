@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from restore_cli.batch.discover import Found, find_photos
+from restore_cli.batch.location import Location, UrlPath, parse_location
 from restore_cli.batch.names import folded, ignores_case
 from restore_cli.batch.plan import Job, PlanOptions, folder_job
 from restore_cli.batch.result import PhotoResult
@@ -26,7 +27,7 @@ class Watcher:
 
     def __init__(self, inputs: Sequence[str], output: str, options: PlanOptions) -> None:
         """Raises UsageProblem for inputs that are not folders, or an output that is none."""
-        if output == "-" or (Path(output).exists() and not Path(output).is_dir()):
+        if output == "-" or isinstance(parse_location(output), UrlPath) or Path(output).is_file():
             raise UsageProblem("--watch writes into a folder", hint="Give a folder as destination.")
         self._folders = [Path(name) for name in inputs]
         for folder in self._folders:
@@ -65,7 +66,7 @@ class Watcher:
         states: dict[Path, State] = {}
         for photo in self._options.masks.leave_out_masks(found):
             state = _state(photo.path)
-            if photo.path is None or state is None:
+            if not isinstance(photo.path, Path) or state is None:
                 continue
             states[photo.path] = state
             if self._seen.get(photo.path) == state != self._given_out.get(photo.path):
@@ -84,8 +85,8 @@ class Watcher:
         return None
 
 
-def _state(path: Path | None) -> State | None:
-    if path is None:
+def _state(path: Location | None) -> State | None:
+    if not isinstance(path, Path):
         return None
     try:
         status = path.stat()

@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import numpy as np
@@ -20,6 +19,7 @@ from restore_cli.batch.current import current_photo
 from restore_cli.batch.encode import Encode, Encoded, EncodeOptions, encode_photo
 from restore_cli.batch.journal import Entry, fingerprint
 from restore_cli.batch.ledger import Existing, Ledger, check_writable
+from restore_cli.batch.location import Location
 from restore_cli.batch.plan import Job
 from restore_cli.batch.processor import Processed, Processor
 from restore_cli.batch.report.thumbnails import take_pictures
@@ -166,7 +166,7 @@ class Worker:
     def _skipped(self, job: Job, entry: Entry, original: bytes, started: float) -> PhotoResult:
         pictures = None
         if self._order.thumbnail_px is not None and job.target is not None:
-            pictures = self._pictures(_decode(original, job).pixels, read(job.target).pixels, None)
+            pictures = self._pictures(_decode(original, job).pixels, read(read_source(job.target, None)).pixels, None)
         return PhotoResult(
             input=job.shown,
             output=job.shown_target,
@@ -209,7 +209,7 @@ class Worker:
             )
         return replace(result, seconds=computed.seconds + time.perf_counter() - started)
 
-    def _contents(self, computed: Computed, encoded: Encoded, result: PhotoResult) -> dict[Path, bytes]:
+    def _contents(self, computed: Computed, encoded: Encoded, result: PhotoResult) -> dict[Location, bytes]:
         """Every file to write with its content, the result last: once it is there, all is."""
         job = computed.prepared.job
         assert job.target is not None
@@ -245,7 +245,7 @@ def _decode(original: bytes, job: Job) -> Photo:
         return read(original)
     except OldPhotoError as error:
         message = f"{job.shown}: {error.message.removeprefix('the image data: ')}"
-        raise type(error)(message, hint=error.hint, path=job.source) from error
+        raise type(error)(message, hint=error.hint, path=job.shown) from error
 
 
 def _sha256(data: bytes) -> str:

@@ -71,7 +71,7 @@ def _plan(found: Iterable[Found], output: Path, clean: Path | None) -> list[tupl
 
     jobs = []
     for photo in found:
-        assert photo.path is not None  # stdin is no input of this command
+        assert isinstance(photo.path, Path)  # neither stdin nor a store is an input of this command
         below = photo.below.with_suffix(".png")
         targets = AgeingTargets(
             photo=output / below,
@@ -90,7 +90,7 @@ def _refuse_clashes(jobs: list[tuple[Path, AgeingTargets]]) -> None:
     clash = first_clash(written, fold=ignores_case(jobs[0][1].photo.parent))
     if clash is not None:
         first, second, path = clash
-        raise UsageProblem(f"{first} and {second} would both be written to {path}", hint="Rename one.", path=path)
+        raise UsageProblem(f"{first} and {second} would both be written to {path}", hint="Rename one.", path=str(path))
 
 
 def _run(jobs: list[tuple[Path, AgeingTargets]], settings: AgeingSettings) -> None:

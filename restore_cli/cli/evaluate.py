@@ -29,7 +29,7 @@ def evaluate(
     from restore_cli.training.evaluation import compare, pair_up, summarise
 
     sides = [
-        [(photo.path, photo.below) for photo in find_photos([side], recursive=True) if photo.path is not None]
+        [(photo.path, photo.below) for photo in find_photos([side], recursive=True) if isinstance(photo.path, Path)]
         for side in (restored, clean)
     ]
     for side, found in zip((restored, clean), sides, strict=True):
