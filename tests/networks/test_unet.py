@@ -7,7 +7,8 @@ from restore_cli.networks import UNET_RELEASED, ScratchUNet, UNetConfig
 @pytest.mark.parametrize("block", [1, 2])
 @pytest.mark.parametrize("size", [(32, 32), (64, 96)])
 def test_one_logit_a_pixel(size, block):
-    assert ScratchUNet(UNetConfig(base=4, levels=3, block=block)).eval()(torch.randn(2, 1, *size)).shape == (2, 1, *size)
+    network = ScratchUNet(UNetConfig(base=4, levels=3, block=block)).eval()
+    assert network(torch.randn(2, 1, *size)).shape == (2, 1, *size)
 
 
 def test_released_size():

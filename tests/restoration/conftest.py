@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from restore_cli import weights
-from restore_cli.networks import VAE, Mapping, MappingConfig, ScratchUNet, UNetConfig, VAEConfig
+from restore_cli.networks import VAE, Mapping, MappingConfig, ScratchUNet, ToneConfig, ToneNet, UNetConfig, VAEConfig
 
 LOCAL = MappingConfig(
     latent=48,
@@ -47,6 +47,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     weights.save_network(VAE(VAE_CONFIG), folder / "vae.safetensors")
     mapping = with_random_weights(Mapping(LOCAL), 2, gain=0.3)
     weights.save_network(mapping, folder / "map.safetensors")
+    tone = with_random_weights(ToneNet(ToneConfig(thumbnail=32, width=4)), 3, gain=0.3)
+    weights.save_network(tone, folder / "tone.safetensors")
+    whole_photo = {"detector": "det.safetensors", "tone": "tone.safetensors"}
     roles = {"encoder": "vae.safetensors", "scratch.mapping": "map.safetensors", "scratch.decoder": "vae.safetensors"}
-    weights.write_manifest(folder, name="tiny", roles={"detector": "det.safetensors", **roles})
+    weights.write_manifest(folder, name="tiny", roles=whole_photo | roles)
     return folder

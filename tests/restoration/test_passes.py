@@ -19,7 +19,7 @@ HEIGHT, WIDTH = 150, 187  # neither a multiple of 4, nor of the attention's wind
 def task(folder: Path, mask: np.ndarray) -> Task:
     model = RestorationModel.load(folder, device="cpu", precision="fp32")
     image = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-    return Task(model.way("scratch"), image, mask, model.device, model.dtype)
+    return prepare(model.way("scratch"), image, mask, device=model.device, dtype=model.dtype)
 
 
 def put_together(work: Task, side: int) -> torch.Tensor:
