@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restore_cli.networks.blocks import Norm, ResBlock
+from restore_cli.networks.convolution import Conv
 
 Slices = tuple[slice, slice]
 QUERY_CHUNK = 4096
@@ -74,10 +75,10 @@ class PartialNonLocal(nn.Module):
         self.window = window
         self.scale = channels**-0.5 if scaled else 1.0
         self.faded = not scaled
-        self.g = nn.Conv2d(channels, channels, 1)
-        self.theta = nn.Conv2d(channels, channels, 1)
-        self.phi = nn.Conv2d(channels, channels, 1)
-        self.W = nn.Conv2d(channels, channels, 1)
+        self.g = Conv(channels, channels, 1)
+        self.theta = Conv(channels, channels, 1)
+        self.phi = Conv(channels, channels, 1)
+        self.W = Conv(channels, channels, 1)
         self.res_block = nn.Sequential(*(ResBlock(channels, norm=norm) for _ in range(blocks)))
 
     @property

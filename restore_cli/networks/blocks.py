@@ -12,6 +12,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from restore_cli.networks.convolution import Conv
+
 Norm = Literal["instance", "none"]
 
 
@@ -36,7 +38,7 @@ class ConvBlock(nn.Module):
     ) -> None:
         super().__init__()
         mode: Literal["reflect", "zeros"] = "reflect" if reflect else "zeros"
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, padding_mode=mode)
+        self.conv = Conv(in_channels, out_channels, kernel, stride, padding, padding_mode=mode)
         self.norm = norm_layer(norm, out_channels)
         self.act = nn.ReLU(inplace=True)
 
@@ -66,10 +68,10 @@ class ResBlock(nn.Module):
 
     def __init__(self, channels: int, *, norm: Norm) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect")
+        self.conv1 = Conv(channels, channels, 3, padding=1, padding_mode="reflect")
         self.norm1 = norm_layer(norm, channels)
         self.act = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect")
+        self.conv2 = Conv(channels, channels, 3, padding=1, padding_mode="reflect")
         self.norm2 = norm_layer(norm, channels)
         if norm == "none":
             nn.init.zeros_(self.conv2.weight)

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from restore_cli.networks.attention import PartialNonLocal, valid_map
 from restore_cli.networks.blocks import ConvBlock, Norm, ResBlock
+from restore_cli.networks.convolution import Conv
 from restore_cli.networks.patch_attention import PatchAttention
 
 PATCH_SIZES = (8, 4, 2)
@@ -87,7 +88,7 @@ class Mapping(nn.Module):
         self.trunk = nn.ModuleList(_trunk(config))
         down = widths[:0:-1]
         self.ramp_out = nn.Sequential(*(_conv_block(a, b, config.norm) for a, b in pairwise(down)))
-        self.last = nn.Conv2d(down[-1], config.latent, 3, padding=1)
+        self.last = Conv(down[-1], config.latent, 3, padding=1)
         if config.residual:
             nn.init.zeros_(self.last.weight)
             nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restore_cli.networks.blocks import Norm, ResBlock
+from restore_cli.networks.convolution import Conv
 
 DAMAGED_SHARE = 0.6
 PATCH_CHUNK = 512
@@ -26,7 +27,7 @@ class PatchAttention(nn.Module):
         super().__init__()
         self.patch = patch
         self.res_block = ResBlock(channels, norm=norm)
-        self.combine = nn.Conv2d(2 * channels + 1, channels, 3, padding=1)
+        self.combine = Conv(2 * channels + 1, channels, 3, padding=1)
 
     def forward(self, z: Tensor, damage: Tensor) -> Tensor:
         """z: (B, C, h, w), h and w multiples of the patch. damage: (B, 1, h, w), 1 = damaged. Returns (B, C, h, w)."""

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from restore_cli.networks.convolution import Conv
+
 
 @dataclass(frozen=True, kw_only=True)
 class UNetConfig:
@@ -54,15 +56,15 @@ class DoubleConv(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode="reflect")
+        self.conv1 = Conv(in_channels, out_channels, 3, padding=1, padding_mode="reflect")
         self.norm1 = nn.BatchNorm2d(out_channels)
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, padding_mode="reflect")
+        self.conv2 = Conv(out_channels, out_channels, 3, padding=1, padding_mode="reflect")
         self.norm2 = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, in, H, W). Returns (B, out, H, W)."""
-        x = F.leaky_relu(self.norm1(self.conv1(x)), 0.2)
-        return F.leaky_relu(self.norm2(self.conv2(x)), 0.2)
+        x = F.leaky_relu(self.norm1(self.conv1(x)), 0.2, inplace=True)
+        return F.leaky_relu(self.norm2(self.conv2(x)), 0.2, inplace=True)
 
 
 class Down(nn.Module):
@@ -72,7 +74,7 @@ class Down(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect")
+        self.conv = Conv(channels, channels, 3, padding=1, padding_mode="reflect")
         self.norm = nn.BatchNorm2d(channels)
         line = torch.tensor([1.0, 2.0, 1.0])
         kernel = torch.outer(line, line) / 16
@@ -80,7 +82,7 @@ class Down(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, H, W). Returns (B, C, H/2, W/2)."""
-        x = F.leaky_relu(self.norm(self.conv(x)), 0.2)
+        x = F.leaky_relu(self.norm(self.conv(x)), 0.2, inplace=True)
         return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), self.kernel, stride=2, groups=x.shape[1])
 
 
@@ -89,7 +91,7 @@ class Up(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode="reflect")
+        self.conv = Conv(in_channels, out_channels, 3, padding=1, padding_mode="reflect")
         self.merge = DoubleConv(in_channels, out_channels)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
@@ -106,16 +108,16 @@ class ScratchUNet(nn.Module):
         self.config = config
         widths = [config.base * 2**level for level in range(config.levels + 1)]
         pixels = config.block**2
-        self.first = nn.Conv2d(pixels, config.base, 7, padding=3, padding_mode="reflect")
+        self.first = Conv(pixels, config.base, 7, padding=3, padding_mode="reflect")
         self.down_sample = nn.ModuleList(Down(c) for c in widths[:-1])
         self.down_path = nn.ModuleList(DoubleConv(c, 2 * c) for c in widths[:-1])
         self.up_path = nn.ModuleList(Up(2 * c, c) for c in reversed(widths[:-1]))
-        self.last = nn.Conv2d(config.base, pixels, 3, padding=1, padding_mode="reflect")
+        self.last = Conv(config.base, pixels, 3, padding=1, padding_mode="reflect")
 
     def forward(self, grey: Tensor) -> Tensor:
         """grey: (B, 1, H, W) in [-1, 1], H and W multiples of `config.size_multiple`. Returns logits (B, 1, H, W)."""
         x = F.pixel_unshuffle(grey, self.config.block)
-        x = F.leaky_relu(self.first(x), 0.2)  # (B, base, H / block, W / block)
+        x = F.leaky_relu(self.first(x), 0.2, inplace=True)  # (B, base, H / block, W / block)
         skips: list[Tensor] = []
         for shrink, double in zip(self.down_sample, self.down_path, strict=True):
             skips.append(x)
@@ -123,3 +125,21 @@ class ScratchUNet(nn.Module):
         for up in self.up_path:
             x = up(x, skips.pop())
         return F.pixel_shuffle(self.last(x), self.config.block)  # type: ignore[no-any-return]
+
+
+def fold_batch_norms(network: ScratchUNet) -> ScratchUNet:
+    """The same network for inference alone, its batch norms multiplied into the convolutions before them, in place."""
+    for module in network.modules():
+        for conv_name, norm_name in (("conv", "norm"), ("conv1", "norm1"), ("conv2", "norm2")):
+            norm = getattr(module, norm_name, None)
+            if not isinstance(norm, nn.BatchNorm2d):
+                continue
+            conv = getattr(module, conv_name)
+            assert norm.running_var is not None
+            assert norm.running_mean is not None
+            with torch.no_grad():
+                gain = norm.weight / (norm.running_var + norm.eps).sqrt()
+                conv.weight.mul_(gain[:, None, None, None])
+                conv.bias.sub_(norm.running_mean).mul_(gain).add_(norm.bias)
+            setattr(module, norm_name, nn.Identity())
+    return network

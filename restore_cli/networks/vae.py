@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from restore_cli.networks.blocks import ConvBlock, Norm, ResBlock, UpBlock
+from restore_cli.networks.convolution import Conv
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,7 @@ class Encoder(nn.Module):
         self.stem = ConvBlock(3, w, kernel=7, padding=3, norm=norm, reflect=True)
         self.down1 = ConvBlock(w, w, kernel=4, stride=2, padding=1, norm=norm)
         self.down2 = ConvBlock(w, config.latent, kernel=4, stride=2, padding=1, norm=norm)
-        self.patch = nn.Conv2d(3, config.latent, 4, stride=4) if config.patch_skip else None
+        self.patch = Conv(3, config.latent, 4, stride=4) if config.patch_skip else None
         self.blocks = nn.Sequential(*(ResBlock(config.latent, norm=norm) for _ in range(config.blocks)))
         if self.patch is not None:
             _start_as_patch_identity(self.patch)
@@ -83,7 +84,7 @@ class Decoder(nn.Module):
         self.blocks = nn.Sequential(*(ResBlock(config.latent, norm=norm) for _ in range(config.blocks)))
         self.up1 = UpBlock(config.latent, w, norm=norm)
         self.up2 = UpBlock(w, w, norm=norm)
-        self.head = nn.Conv2d(w, 3, 7, padding=3, padding_mode="reflect")
+        self.head = Conv(w, 3, 7, padding=3, padding_mode="reflect")
         self.patch = nn.ConvTranspose2d(config.latent, 3, 4, stride=4) if config.patch_skip else None
         self.output = nn.Tanh() if config.output == "tanh" else nn.Identity()
         if self.patch is not None:
