@@ -1,32 +1,47 @@
-"""`oldphoto train detector | stage1 | stage2`: make the networks from a folder of photos. For faces see train_faces."""
+"""`oldphoto train detector | tone | stage1 | stage2`: networks from a folder of photos. For faces see train_faces."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 app = typer.Typer(
-    help="Train the detector, the VAEs (stage1), the mapping (stage2), the face generator.", no_args_is_help=True
+    help="Train the detector, the tones, the VAEs (stage1), the mapping (stage2), the face generator.",
+    no_args_is_help=True,
 )
 
 Clean = Annotated[Path, typer.Option(help="Folder of clean photos, searched with its subfolders.")]
 Output = Annotated[Path, typer.Option(help="Folder for the run; it loads with `oldphoto restore --model`.")]
 Damage = Annotated[Path | None, typer.Option(help="Folder of damage outlines (1-bit PNG) to mix in.")]
-Config = Annotated[Path | None, typer.Option(help="TOML file laid over the settings of the bundled model.")]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE|NAME", help="TOML file laid over the settings of the bundled model, or published for the paper's."
+    ),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --output.")]
 Steps = Annotated[int | None, typer.Option(min=1, help="Optimiser steps in all.")]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Samples a step.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
+Precision = Annotated[Literal["auto", "fp32", "bf16", "fp16"], typer.Option(help="auto: bf16 on GPUs that have it.")]
 Workers = Annotated[int | None, typer.Option(min=0, help="Processes that make samples.")]
 
 
 @app.command()
 def detector(
-    clean: Clean,
     output: Output,
+    clean: Annotated[Path | None, typer.Option(help="Folder of clean photos, damaged on the fly.")] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="Instead: old photos with their damage marked, NAME.jpg and NAME_mask.png.")
+    ] = None,
+    init: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Go on from this model's detector: a name, a folder, a file.")
+    ] = None,
     damage: Damage = None,
     config: Config = None,
     resume: Resume = False,
@@ -36,7 +51,7 @@ def detector(
     precision: Precision = "auto",
     workers: Workers = None,
 ) -> None:
-    """Train the scratch detector on synthetic damage."""
+    """Train the scratch detector on synthetic damage, or fine-tune one on photos with masks."""
     run_stage("detector", locals())
 
 
@@ -76,23 +91,72 @@ def stage2(
     run_stage("stage2", locals())
 
 
+@app.command()
+def tone(
+    clean: Clean,
+    output: Output,
+    damage: Damage = None,
+    config: Config = None,
+    resume: Resume = False,
+    steps: Steps = None,
+    batch_size: BatchSize = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    workers: Workers = None,
+) -> None:
+    """Train the network that undoes fading and casts before the others see a photo."""
+    run_stage("tone", locals())
+
+
 def run_stage(stage: str, options: dict[str, Any]) -> None:
     """Train a stage with a bar on stderr, then tell its figures. options: TrainRequest's fields."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from restore_cli.cli.console import console
+    from restore_cli.cli.console import say
     from restore_cli.training.runs import TrainRequest, train
 
     request = TrainRequest(stage=stage, **options)  # type: ignore[arg-type]  # the command's name is the stage's
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.fields[losses]}"), console=console(), transient=True) as progress:
-        task = progress.add_task(stage, total=None, losses="")
+    if os.environ.get("RANK", "0") != "0":  # torchrun and accelerate launch number their processes; one talks
+        train(request)
+        return
+    with _bar(stage) as report:
+        figures = train(request, report=report, validated=_tell)
+    for name, value in figures.items():
+        say(f"{name}: {value:.4f}")
+    say(f"written to {request.output}")
+
+
+def _tell(step: int, figures: dict[str, float]) -> None:
+    from restore_cli.cli.console import say
+
+    say(f"step {step}: " + "  ".join(f"{name} {value:.4f}" for name, value in figures.items()))
+
+
+@contextmanager
+def _bar(stage: str) -> Iterator[Callable[[int, int, dict[str, float]], None]]:
+    """A bar with the time that is left, and the loss terms below it."""
+    from rich.console import Group
+    from rich.live import Live
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    from restore_cli.cli.console import console, shows_bars
+
+    if not shows_bars():
+        yield lambda step, steps, losses: None
+        return
+    left = (TextColumn("left"), TimeRemainingColumn())
+    bar = Progress(TextColumn(stage), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), *left)
+    task, terms = bar.add_task(stage, total=None), Text()
+    with Live(Group(bar, terms), console=console(), transient=True, refresh_per_second=4):
 
         def report(step: int, steps: int, losses: dict[str, float]) -> None:
-            shown = "  ".join(f"{name} {value:.4f}" for name, value in losses.items())
-            progress.update(task, completed=step, total=steps, losses=shown)
+            bar.update(task, completed=step, total=steps)
+            terms.plain = "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
 
-        figures = train(request, report=report)
-    for name, value in figures.items():
-        console().print(f"{name}: {value:.4f}")
-    console().print(f"written to {request.output}")
+        yield report

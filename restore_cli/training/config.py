@@ -1,7 +1,8 @@
 """Settings of a training run, read from TOML and kept as frozen dataclasses.
 
-A file has the tables [loop], [data] and [stage]; what it leaves out keeps the value of the stage's default file. The
-shipped files are in `configs/`: `small_*.toml` made the bundled model, `published_*.toml` follow the paper.
+A file has the tables [loop], [data] and [stage]; what it leaves out keeps the value of `small_STAGE.toml`, or of the
+file that `base = "NAME"` names at its top, or with `base = "defaults"` that of the dataclasses. The shipped files are
+in `configs/`: `small_*.toml` make the bundled model, `published_*.toml` follow the papers.
 """
 
 from __future__ import annotations
@@ -41,12 +42,31 @@ class LoopConfig:
     """Largest gradient norm of a player; 0: not clipped."""
     ema: float = 0.0
     """Decay of the averaged weights that are validated and exported; 0: the last weights are."""
+    channels_last: bool = False
+    """Keep pictures with their channels together: quicker on GPUs with bf16, and on some CPUs."""
+    explosion: float = 1000.0
+    """A player's loss this many times above the lowest it had stops the run; 0: only what is no number does."""
     seed: int = 0
     log_every: int = 20
     """Steps between lines of the log."""
     validate_every: int = 500
     """Steps between validations; each also exports the model."""
     checkpoint_minutes: float = 5.0
+    sheet_every: int = 500
+    """Steps between contact sheets of validation photos, `STAGE.sheets/STEP.png`; 0: none."""
+    tensorboard: bool = True
+    """Write a TensorBoard log as well, where the package is installed."""
+
+    def __post_init__(self) -> None:
+        positive = ("steps", "batch_size", "accumulate", "lr", "log_every", "validate_every")
+        negative = ("weight_decay", "warmup_steps", "clip_norm", "explosion", "checkpoint_minutes", "sheet_every")
+        wrong = [key for key in positive if getattr(self, key) <= 0] + [k for k in negative if getattr(self, k) < 0]
+        if wrong:
+            raise ValueError(f"{wrong[0]} is {getattr(self, wrong[0])}")
+        if self.batch_size % self.accumulate:
+            raise ValueError(f"batch_size {self.batch_size} is no multiple of accumulate {self.accumulate}")
+        if not (0 <= self.ema < 1 and 0 <= self.decay_share <= 1):
+            raise ValueError(f"ema is {self.ema}, decay_share is {self.decay_share}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +88,12 @@ class DataConfig:
     validation_crop: int = 256
     cache_mb: int = 1500
     """Memory for decoded photos in each worker process."""
+
+    def __post_init__(self) -> None:
+        if self.crop < 32 or self.crop % 32 or self.validation_crop < 32:
+            raise ValueError(f"crop is {self.crop}, validation_crop {self.validation_crop}: multiples of 32, please")
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError(f"scale is {self.scale}, not (smallest, largest)")
 
 
 def from_table(kind: type[T], table: dict[str, Any], where: str) -> T:
@@ -121,6 +147,27 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UsageProblem(
             f"cannot read the configuration {path}: {error}", hint="check --config", path=path
         ) from error
+
+
+def shipped(name: str, stage: str) -> Path | None:
+    """The shipped file for a stage that is called NAME or NAME_STAGE, as "published" or "published_stage2_quality"."""
+    files = {path.stem: path for path in CONFIGS.glob("*.toml") if path.stem.split("_")[1] == stage}
+    return files.get(f"{name}_{stage}") or files.get(name)
+
+
+def read_config(path: Path, stage: str) -> dict[str, Any]:
+    """A config file's tables, laid over those of its base. Raises UsageProblem."""
+    table = read_toml(path)
+    base = table.pop("base", "small")
+    if base == "defaults":
+        return {"loop": {}, "data": {}, "stage": {}} | table
+    below = shipped(str(base), stage)
+    if below == path:
+        return table
+    if below is None:
+        names = ", ".join(sorted(file.stem for file in CONFIGS.glob("*.toml") if file.stem.split("_")[1] == stage))
+        raise UsageProblem(f"{path}: there is no base {base!r}", hint=f"defaults, or one of {names}", path=path)
+    return merged(read_config(below, stage), table)
 
 
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -22,14 +22,13 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset, Sampler
 
 from restore_cli import imaging
-from restore_cli.errors import PhotoUnreadable, TrainingStopped
+from restore_cli.errors import NoPhotosFound, PhotoUnreadable, TrainingStopped
 from restore_cli.training.config import DataConfig
 from restore_cli.training.outlines import DamageOutlines
 from restore_cli.training.recipes import Recipe, from_table
 from restore_cli.training.synthesis import age
 
 log = logging.getLogger(__name__)
-SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"}
 Pixels = NDArray[np.uint8]
 Sample = dict[str, Tensor]
 
@@ -48,8 +47,18 @@ class PhotoFolder:
 
     @classmethod
     def find(cls, folder: Path, *, validation: int = 0) -> PhotoFolder:
-        """Raises TrainingStopped if there are no more photos than validation keeps apart."""
-        paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+        """All photos of a format that is known here, subfolders included; a name with a dot in front is no photo.
+
+        Raises NoPhotosFound if there are none, TrainingStopped if no more than validation keeps apart.
+        """
+        return cls.split(photos_below(folder), folder, validation=validation)
+
+    @classmethod
+    def split(cls, paths: Sequence[Path], folder: Path, *, validation: int) -> PhotoFolder:
+        """`paths` of `folder`, some kept for validation; raises as `find`."""
+        if not paths:
+            hint = "name a folder with photos in it or in its subfolders"
+            raise NoPhotosFound(f"{folder} holds no photos", hint=hint, path=folder)
         by_hash = sorted(paths, key=lambda p: hashlib.sha256(p.name.encode("utf-8", "surrogateescape")).digest())
         kept = set(by_hash[:validation])
         training = tuple(p for p in paths if p not in kept)
@@ -62,14 +71,31 @@ class PhotoFolder:
         return cls(training, tuple(by_hash[:validation]))
 
 
-class PhotoCache:
-    """Decoded photos, the least used ones dropped beyond a limit. An unreadable photo is logged and counted once."""
+def photos_below(folder: Path) -> list[Path]:
+    """Files below a folder whose suffix is that of an image format, in the order of their names."""
+    found = (p for p in folder.rglob("*") if imaging.format_of_suffix(p.suffix) and not p.name.startswith("."))
+    return sorted(p for p in found if p.is_file())
 
-    def __init__(self, limit_bytes: int) -> None:
+
+class PhotoCache:
+    """Decoded photos, the least used ones dropped beyond a limit. An unreadable photo is logged and counted once.
+
+    Each worker process has photos of its own; the marks of what is unreadable lie in memory that all of them share.
+    """
+
+    def __init__(self, limit_bytes: int, paths: Sequence[Path] = ()) -> None:
+        """paths: the photos whose readability all processes are to know of."""
         self.limit_bytes = limit_bytes
         self.held_bytes = 0
         self.unreadable: set[Path] = set()
         self._photos: OrderedDict[Path, Pixels] = OrderedDict()
+        self._numbers = {path: number for number, path in enumerate(paths)}
+        self._marks = torch.zeros(len(paths), dtype=torch.uint8).share_memory_()  # type: ignore[no-untyped-call]
+
+    @property
+    def unreadable_count(self) -> int:
+        """How many of the given photos no process could read."""
+        return int(self._marks.sum())
 
     def get(self, path: Path) -> Pixels | None:
         """The photo as (H, W, 3) uint8, or None if it cannot be read."""
@@ -79,10 +105,11 @@ class PhotoCache:
         if path in self.unreadable:
             return None
         try:
-            pixels = _rgb8(imaging.read(path).pixels)
+            pixels = self.decode(path)
         except PhotoUnreadable as error:
-            log.warning("left out of training: %s", error)
             self.unreadable.add(path)
+            if self._is_news(path):
+                log.warning("left out of training: %s", error)
             return None
         self._photos[path] = pixels
         self.held_bytes += pixels.nbytes
@@ -91,9 +118,25 @@ class PhotoCache:
             self.held_bytes -= dropped.nbytes
         return pixels
 
+    def decode(self, path: Path) -> Pixels:
+        """What is kept of a file: (H, W, 3) uint8. Raises PhotoUnreadable."""
+        return _rgb8(imaging.read(path).pixels)
+
+    def _is_news(self, path: Path) -> bool:
+        """Mark the photo as unreadable for all processes; False if one had done so already."""
+        number = self._numbers.get(path)
+        if number is None:
+            return True
+        is_news = not self._marks[number]
+        self._marks[number] = 1
+        return is_news
+
 
 class AgedCrops(Dataset[Sample]):
-    """Clean crops with their aged version: {"clean", "aged": (3, S, S) in [-1, 1], "mask": (1, S, S), 1 = damaged}."""
+    """Clean crops with their aged version: {"clean", "aged": (3, S, S) in [-1, 1], "mask": (1, S, S), 1 = damaged}.
+
+    "number" is the sample's own, for whatever else is drawn for it.
+    """
 
     def __init__(
         self,
@@ -111,13 +154,13 @@ class AgedCrops(Dataset[Sample]):
         self.damage = damage
         self.surroundings_px = surroundings_px
         self.recipe: Recipe = from_table(config.recipe)
-        self.cache = PhotoCache(config.cache_mb * 2**20)
+        self.cache = PhotoCache(config.cache_mb * 2**20, paths)
 
     def __getitem__(self, index: int) -> Sample:
         rng = np.random.default_rng([self.seed, index])
         margin = self.config.context
         side = self.config.crop + 2 * margin
-        clean = random_crop(self._photo(index, rng), side, self.config.scale, rng)
+        clean = random_crop(photo_or_next(self.paths, self.cache, index, self.seed), side, self.config.scale, rng)
         if rng.random() < self.config.grey_share:
             clean = make_grey(clean)
         aged = age(clean, rng, self.recipe, self.damage)
@@ -126,13 +169,11 @@ class AgedCrops(Dataset[Sample]):
             "clean": to_tensor(aged.target[inner]),
             "aged": to_tensor(aged.image[inner]),
             "mask": torch.from_numpy(aged.mask[inner].astype(np.float32))[None],
+            "number": torch.tensor(index),
         }
         if self.surroundings_px:
             sample["surroundings"] = F.adaptive_avg_pool2d(to_tensor(aged.image), self.surroundings_px)
         return sample
-
-    def _photo(self, index: int, rng: np.random.Generator) -> Pixels:
-        return photo_or_next(self.paths, self.cache, index, self.seed)
 
 
 class RealCrops(Dataset[Sample]):
@@ -142,7 +183,7 @@ class RealCrops(Dataset[Sample]):
         self.paths = paths
         self.config = config
         self.seed = seed
-        self.cache = PhotoCache(config.cache_mb * 2**20)
+        self.cache = PhotoCache(config.cache_mb * 2**20, paths)
 
     def __getitem__(self, index: int) -> Sample:
         rng = np.random.default_rng([self.seed, index, 1])
@@ -159,6 +200,13 @@ class Together(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         return {key: value for part in self.parts for key, value in part[index].items()}
+
+
+def unreadable_photos(dataset: Dataset[Sample]) -> int:
+    """How many photos a data set could not read so far, in any worker process."""
+    parts = dataset.parts if isinstance(dataset, Together) else (dataset,)
+    caches = (getattr(part, "cache", None) for part in parts)
+    return sum(cache.unreadable_count for cache in caches if isinstance(cache, PhotoCache))
 
 
 class StepSampler(Sampler[list[int]]):

@@ -2,20 +2,23 @@
 
 A stage owns its networks, knows what a sample is, and has one or more players. Each player is a set of parameters
 with an optimiser of its own and an objective that turns a batch into named, weighted losses; the trainer minimises
-their sum. Players move in order on the same batch, so a discriminator sees what the generator just made.
+their sum. Players move in order on the same batch, and an earlier one may leave in it what it made for the later ones:
+that is how a discriminator gets to see it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from restore_cli.training.config import DataConfig, LoopConfig
+from restore_cli.training.data import PhotoFolder
+from restore_cli.training.sheets import Row
 
 Batch = dict[str, Tensor]
 Losses = dict[str, Tensor]
@@ -37,8 +40,11 @@ class Stage(Protocol):
     """One of: detector, VAEs, mapping, faces."""
 
     name: str
+    config: Any
+    """The stage's own settings, a frozen dataclass."""
     loop: LoopConfig
     data: DataConfig
+    photos: PhotoFolder
     networks: nn.ModuleDict
     """All that is trained, by name; the trainer moves, averages and checkpoints it."""
     frozen: nn.ModuleDict
@@ -55,3 +61,11 @@ class Stage(Protocol):
 
     def export(self, networks: nn.ModuleDict, folder: Path) -> None:
         """Write the parts of the model folder that this stage makes."""
+
+
+@runtime_checkable
+class Shows(Protocol):
+    """A stage whose progress can be looked at."""
+
+    def sheet(self, networks: nn.ModuleDict) -> Sequence[Row]:
+        """Rows of a contact sheet, from photos kept apart, of the given networks in eval mode."""

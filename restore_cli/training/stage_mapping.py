@@ -6,6 +6,7 @@ picture alone; the bundled model is finished that way.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -16,14 +17,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from restore_cli.networks import VAE, Mapping, MappingConfig, ScratchUNet, ToneNet
+from restore_cli.errors import WeightsDamaged
+from restore_cli.networks import VAE, VGG19, Mapping, MappingConfig, ScratchUNet, ToneNet
+from restore_cli.networks.discriminator import Discriminator, DiscriminatorConfig
 from restore_cli.networks.inputs import paint_damage, to_grey
 from restore_cli.networks.tone import correct
+from restore_cli.training import chance
+from restore_cli.training.adversary import fool, tell_apart
 from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, fill_damage, validation_samples
-from restore_cli.training.losses import gradient_l1, psnr_of_tensors
+from restore_cli.training.losses import gradient_l1, perceptual, psnr_of_tensors
 from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
+from restore_cli.training.sheets import ROWS, Row
 from restore_cli.training.stage import Batch, Losses, Player
 from restore_cli.weights.network_file import save_network
 
@@ -32,7 +38,7 @@ VALIDATION_RECIPES = ("published", "realistic")
 
 @dataclass(frozen=True, kw_only=True)
 class MappingStageConfig:
-    """The network and the weights of its losses."""
+    """The network and the weights of its losses; a weight of 0 leaves a part out."""
 
     network: MappingConfig = field(default_factory=MappingConfig)
     branch: Literal["quality", "scratch", "patch"] = "scratch"
@@ -43,6 +49,17 @@ class MappingStageConfig:
     """Between the mapped latent and VAE B's latent of the clean photo."""
     image_l1: float = 0.0
     gradient: float = 0.0
+    gan: float = 0.0
+    """Being taken for a clean photo by a discriminator that sees the aged one beside it."""
+    feature_matching: float = 0.0
+    """10 as published; needs gan."""
+    perceptual: float = 0.0
+    """10 as published; left out where VGG-19 is not installed."""
+    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+    mapping_lr: float = 1.0
+    """Times the loop's learning rate; published: 0.5 without scratches, 1 with."""
+    discriminator_lr: float = 1.0
+    """The same; published: 2 without scratches, 1 with."""
     detected_share: float = 0.0
     """Share of the batch that gets the detector's mask instead of the true one, as it will be in use."""
     threshold: tuple[float, float] = (0.3, 0.6)
@@ -51,8 +68,6 @@ class MappingStageConfig:
 
 class MappingStage:
     """Aged crops and masks in, clean crops out, by way of the latents."""
-
-    name = "stage2"
 
     def __init__(
         self,
@@ -66,17 +81,23 @@ class MappingStage:
         vae_b: VAE,
         detector: ScratchUNet | None,
         tone: ToneNet | None = None,
+        vgg: VGG19 | None = None,
     ) -> None:
         """detector: needed for detected_share; the validation uses its masks too, or the true ones without it.
 
-        tone: corrects the tones before the encoder sees a photo, here as in use.
+        tone: corrects the tones before the encoder sees a photo, here as in use. vgg: for the perceptual loss. Raises
+        WeightsDamaged if a VAE's latent is not the mapping's.
         """
         self.config, self.loop, self.data = config, loop, data
+        self.name = "stage2" if config.branch == "scratch" else f"stage2_{config.branch}"
+        _refuse_other_latents(config.network.latent, vae_a=vae_a, vae_b=vae_b)
         self.photos = PhotoFolder.find(clean, validation=data.validation_photos)
         self.damage = DamageOutlines.load(damage) if damage else None
         torch.manual_seed(loop.seed)
         vaes: dict[str, nn.Module] = {"vae_a": vae_a, "vae_b": vae_b}
         self.networks = nn.ModuleDict({"mapping": Mapping(config.network)} | (vaes if config.joint else {}))
+        if config.gan:
+            self.networks["judge"] = Discriminator(6, config.discriminator)
         for parameter in self.networks.parameters():
             parameter.requires_grad_(True)
         self.frozen = nn.ModuleDict({} if config.joint else vaes)
@@ -84,26 +105,53 @@ class MappingStage:
             self.frozen["detector"] = detector
         if tone is not None:
             self.frozen["tone"] = tone
+        if vgg is not None:
+            self.frozen["vgg"] = vgg
         self._validation: dict[str, list[Sample]] | None = None
 
     def players(self) -> tuple[Player, ...]:
-        """All that learns, learns together."""
-        return (Player(name="mapping", networks=tuple(self.networks), objective=self.objective),)
+        """All that restores learns together; then the judge, from what was just made."""
+        restoring = tuple(name for name in self.networks if name != "judge")
+        mapping = Player(name="mapping", networks=restoring, objective=self.objective, lr_scale=self.config.mapping_lr)
+        if "judge" not in self.networks:
+            return (mapping,)
+        judge = Player(name="judge", networks=("judge",), objective=self._judge, lr_scale=self.config.discriminator_lr)
+        return mapping, judge
 
     def objective(self, batch: Batch) -> Losses:
         """Weighted losses of one batch."""
         mask = self._training_mask(batch)
-        mapped = self._map(self.networks, batch, mask)
+        shown = self._shown(batch, mask)
+        mapped = self._map(self.networks, shown, mask)
         losses: Losses = {}
         if self.config.latent_l1:
             with torch.no_grad():
                 wanted = self._vae(self.networks, "vae_b").encoder(batch["clean"])
-            losses["latent_l1"] = self.config.latent_l1 * F.l1_loss(mapped, wanted)
-        if self.config.image_l1 or self.config.gradient:
-            restored = self._vae(self.networks, "vae_b").decoder(mapped)
-            losses["image_l1"] = self.config.image_l1 * F.l1_loss(restored, batch["clean"])
-            losses["gradient"] = self.config.gradient * gradient_l1(restored, batch["clean"])
+            losses["latent_l1"] = self.config.latent_l1 * F.l1_loss(mapped.float(), wanted.float())
+        weights = (self.config.image_l1, self.config.gradient, self.config.gan, self.config.perceptual)
+        if any(weights):
+            restored: Tensor = self._vae(self.networks, "vae_b").decoder(mapped).float()
+            losses |= self._picture_losses(restored, batch["clean"], shown)
+            batch |= {"made": restored.detach(), "shown": shown}
         return losses
+
+    def _picture_losses(self, restored: Tensor, clean: Tensor, shown: Tensor) -> Losses:
+        config = self.config
+        losses: Losses = {}
+        if config.image_l1 or config.gradient:
+            losses["image_l1"] = config.image_l1 * F.l1_loss(restored, clean)
+            losses["gradient"] = config.gradient * gradient_l1(restored, clean)
+        if config.gan:
+            judge, matching = self.networks["judge"], config.feature_matching
+            losses |= fool(judge, restored, clean, gan=config.gan, feature_matching=matching, condition=shown)
+        if config.perceptual and "vgg" in self.frozen:
+            with torch.no_grad():
+                wanted = self.frozen["vgg"](clean)
+            losses["perceptual"] = config.perceptual * perceptual(self.frozen["vgg"](restored), wanted)
+        return losses
+
+    def _judge(self, batch: Batch) -> Losses:
+        return {"judge": tell_apart(self.networks["judge"], batch["made"], batch["clean"], condition=batch["shown"])}
 
     def _training_mask(self, batch: Batch) -> Tensor:
         """The true mask, or for a share of the samples what the detector finds at a drawn threshold."""
@@ -114,7 +162,8 @@ class MappingStage:
         low, high = self.config.threshold
         with torch.no_grad():
             probability = self.frozen["detector"](to_grey(batch["aged"][:detected])).sigmoid()
-        threshold = torch.empty(detected, 1, 1, 1).uniform_(low, high).to(mask.device)
+        drawn = chance.uniform(batch["number"][:detected], (1, 1, 1), seed=self.loop.seed, purpose=0)
+        threshold = low + (high - low) * drawn.to(mask.device)
         return torch.cat([(probability > threshold).to(mask.dtype), mask[detected:]])
 
     def _vae(self, networks: nn.ModuleDict, name: str) -> VAE:
@@ -122,10 +171,12 @@ class MappingStage:
         assert isinstance(vae, VAE)
         return vae
 
-    def _map(self, networks: nn.ModuleDict, batch: Batch, mask: Tensor) -> Tensor:
+    def _shown(self, batch: Batch, mask: Tensor) -> Tensor:
+        """What the encoder sees: the aged crops with their damage painted white, or filled."""
         shown = self._with_tone(batch, mask)
-        if not self.config.network.guess:
-            shown = paint_damage(shown, mask)
+        return shown if self.config.network.guess else paint_damage(shown, mask)
+
+    def _map(self, networks: nn.ModuleDict, shown: Tensor, mask: Tensor) -> Tensor:
         latent = self._vae(networks, "vae_a").encoder(shown)
         mapped: Tensor = networks["mapping"](latent, mask)
         return mapped
@@ -156,7 +207,7 @@ class MappingStage:
         aged, mask = sample["aged"][None].to(device), sample["mask"][None].to(device)
         if "detector" in self.frozen:
             mask = (self.frozen["detector"](to_grey(aged)).sigmoid() > 0.4).to(aged.dtype)
-        mapped = self._map(networks, {"aged": aged}, mask)
+        mapped = self._map(networks, self._shown({"aged": aged}, mask), mask)
         return self._vae(networks, "vae_b").decoder(mapped).clamp(-1, 1), mask
 
     def validate(self, networks: nn.ModuleDict) -> dict[str, float]:
@@ -169,6 +220,17 @@ class MappingStage:
         sound = [s | {"aged": s["clean"], "mask": torch.zeros_like(s["mask"])} for s in samples["published"]]
         scores = [psnr_of_tensors(self._restore(networks, s)[0].cpu(), s["clean"][None]) for s in sound]
         return figures | {"sound_psnr_db": float(np.mean(scores))}
+
+    def sheet(self, networks: nn.ModuleDict) -> Sequence[Row]:
+        """Some photos of each recipe, restored."""
+        rows: list[Row] = []
+        for samples in self._samples().values():
+            for sample in samples[: ROWS // len(VALIDATION_RECIPES)]:
+                restored, mask = self._restore(networks, sample)
+                rows.append(
+                    {"aged": sample["aged"], "mask": mask[0], "restored": restored[0], "clean": sample["clean"]}
+                )
+        return rows
 
     def _samples(self) -> dict[str, list[Sample]]:
         if self._validation is None:
@@ -195,3 +257,12 @@ class MappingStage:
             save_network(self.frozen["tone"], folder / "tone.safetensors")
             roles["tone"] = "tone.safetensors"
         declare_roles(folder, roles)
+
+
+def _refuse_other_latents(latent: int, **vaes: VAE) -> None:
+    for name, vae in vaes.items():
+        if vae.config.latent != latent:
+            raise WeightsDamaged(
+                f"{name} has a latent of {vae.config.latent} channels, and the mapping is to have {latent}",
+                hint="give --vae a folder whose VAEs were made for this mapping, or change latent in the configuration",
+            )

@@ -7,9 +7,7 @@ separate counters, each step seeds its own randomness, so that a run that was st
 from __future__ import annotations
 
 import copy
-import json
 import logging
-import math
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -24,16 +22,21 @@ from torch.utils.data import DataLoader
 from restore_cli.errors import TrainingStopped
 from restore_cli.training.checkpoint import load_checkpoint, save_checkpoint
 from restore_cli.training.config import LoopConfig
-from restore_cli.training.data import StepSampler
-from restore_cli.training.stage import Batch, Player, Stage
+from restore_cli.training.data import StepSampler, unreadable_photos
+from restore_cli.training.guard import LossGuard
+from restore_cli.training.journal import Journal
+from restore_cli.training.processes import any_process, average, average_gradients, share_batch_norm
+from restore_cli.training.stage import Batch, Player, Shows, Stage
 
 log = logging.getLogger(__name__)
 Report = Callable[[int, int, dict[str, float]], None]
 """Called with (step, steps, figures) after each step."""
+Validated = Callable[[int, dict[str, float]], None]
+"""Called with (step, figures) after each validation."""
 
 
 class Trainer:
-    """Runs one stage in one folder: `STAGE.ckpt`, `STAGE.log.jsonl`, and the model's parts beside them."""
+    """Runs one stage in one folder: `STAGE.ckpt`, its logs and sheets, and the model's parts beside them."""
 
     def __init__(
         self,
@@ -43,35 +46,60 @@ class Trainer:
         accelerator: Accelerator,
         workers: int = 1,
         report: Report | None = None,
+        validated: Validated | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self.stage, self.output, self.workers = stage, output, workers
         self.loop: LoopConfig = stage.loop
         self.accelerator = accelerator
         self.report = report or (lambda step, steps, figures: None)
+        self.validated = validated or (lambda step, figures: None)
         self.stop = stop
         self.step = 0
-        stage.networks.to(accelerator.device)
-        stage.frozen.to(accelerator.device).eval()
-        for parameter in stage.frozen.parameters():
-            parameter.requires_grad_(False)
+        self.layout = torch.channels_last if self.loop.channels_last else torch.contiguous_format
+        for networks in (stage.networks, stage.frozen):
+            networks.to(accelerator.device)
+            networks.to(memory_format=self.layout)  # type: ignore[call-overload]
+        stage.frozen.eval().requires_grad_(False)
+        self.average = copy.deepcopy(stage.networks).eval() if self.loop.ema else None
+        if accelerator.num_processes > 1:
+            share_batch_norm(stage.networks)
         self.players = stage.players()
         self.optimizers = {player.name: self._optimizer(player) for player in self.players}
-        self.average = copy.deepcopy(stage.networks).eval() if self.loop.ema else None
+        self.guard = LossGuard(self.loop.explosion)
+        self.dataset = stage.dataset()
+        self.waited_seconds = 0.0
+        """What the last step waited for its samples."""
+        self.journal: Journal | None = None
 
     @property
     def checkpoint(self) -> Path:
         """Where this stage's state lies."""
         return self.output / f"{self.stage.name}.ckpt"
 
+    @property
+    def unreadable(self) -> int:
+        """Training photos that were left out because they could not be read."""
+        return unreadable_photos(self.dataset)
+
     def run(self, *, resume: bool = False) -> dict[str, float]:
         """Train to the last step. Returns the last validation's figures.
 
-        Raises TrainingStopped if a loss is not finite (the last checkpoint is kept), KeyboardInterrupt never: a stop
-        asked for by `stop` writes a checkpoint and returns.
+        Raises TrainingStopped if a loss is not finite or explodes (the last checkpoint is kept), KeyboardInterrupt
+        never: a stop asked for by `stop` writes a checkpoint and returns.
         """
         if resume:
             self._load(load_checkpoint(self.checkpoint))
+        if self.accelerator.is_main_process:
+            self.journal = Journal(self.output, self.stage.name, tensorboard=self.loop.tensorboard)
+            self.journal.start(self.step)
+        try:
+            return self._run()
+        finally:
+            if self.journal is not None:
+                self.journal.close()
+
+    def _run(self) -> dict[str, float]:
         saved_at, figures = time.monotonic(), dict[str, float]()
         for batches in self._steps():
             started = time.monotonic()
@@ -81,7 +109,9 @@ class Trainer:
             last = self.step == self.loop.steps
             if last or self.step % self.loop.validate_every == 0:
                 figures = self._validate()
-            stopping = self.stop()
+            if self.loop.sheet_every and (last or self.step % self.loop.sheet_every == 0):
+                self._show()
+            stopping = any_process(self.stop(), self.accelerator)
             if last or stopping or time.monotonic() - saved_at > 60 * self.loop.checkpoint_minutes:
                 self.save()
                 saved_at = time.monotonic()
@@ -90,17 +120,19 @@ class Trainer:
         return figures
 
     def save(self) -> None:
-        """Write the checkpoint."""
-        if self.accelerator.is_main_process:
-            save_checkpoint(self._state(), self.checkpoint)
+        """Write the checkpoint, unless the losses are about to explode and the one there is may be the last good."""
+        if not self.accelerator.is_main_process:
+            return
+        if self.guard.is_uneasy and self.checkpoint.exists():
+            log.warning("step %d: losses far above normal; the checkpoint before them is kept", self.step)
+            return
+        save_checkpoint(self._state(), self.checkpoint)
 
     # --- one step -------------------------------------------------------------------------------------------------
 
     def _steps(self) -> Iterator[list[Batch]]:
         """The micro-batches of each remaining optimiser step."""
         per_step = self.loop.accumulate
-        if self.loop.batch_size % per_step:
-            raise TrainingStopped(f"batch size {self.loop.batch_size} is no multiple of accumulate {per_step}")
         sampler = StepSampler(
             micro_batch=self.loop.batch_size // per_step,
             first=self.step * per_step,
@@ -110,7 +142,7 @@ class Trainer:
         )
         cuda = self.accelerator.device.type == "cuda"
         loader = DataLoader(
-            self.stage.dataset(),
+            self.dataset,
             batch_sampler=sampler,
             num_workers=self.workers,
             worker_init_fn=_outlive_signals,
@@ -118,50 +150,65 @@ class Trainer:
             prefetch_factor=4 if self.workers else None,
         )
         micro: list[Batch] = []
+        started = time.monotonic()
         for batch in loader:
-            micro.append({key: value.to(self.accelerator.device, non_blocking=cuda) for key, value in batch.items()})
+            micro.append({key: self._moved(value) for key, value in batch.items()})
             if len(micro) == per_step:
+                self.waited_seconds = time.monotonic() - started
                 yield micro
                 micro = []
+                started = time.monotonic()
+
+    def _moved(self, value: Tensor) -> Tensor:
+        moved = value.to(self.accelerator.device, non_blocking=self.accelerator.device.type == "cuda")
+        return moved.contiguous(memory_format=self.layout) if moved.dim() == 4 else moved
 
     def _step(self, batches: list[Batch]) -> dict[str, float]:
-        """Each player moves once on the micro-batches. Returns the losses, averaged over them."""
+        """Each player moves once on the micro-batches. Returns the losses, averaged over them and the processes."""
         self.stage.networks.train()
-        totals: dict[str, Tensor] = {}
+        found: dict[str, float] = {}
         for number, player in enumerate(self.players):
-            torch.manual_seed(hash((self.loop.seed, self.step, number, self.accelerator.process_index)) % 2**63)
+            torch.manual_seed(hash((self.loop.seed, self.step, number)) % 2**63)
+            self._give_gradients_to(player)
             optimizer = self.optimizers[player.name]
             optimizer.zero_grad(set_to_none=True)
+            totals: dict[str, Tensor] = {}
             for batch in batches:
                 with self.accelerator.autocast():
                     losses = player.objective(batch)
                 self.accelerator.backward(torch.stack(list(losses.values())).sum() / len(batches))
                 for key, value in losses.items():
                     totals[key] = totals.get(key, torch.zeros((), device=value.device)) + value.detach() / len(batches)
-            self._check_finite(totals)
+            means = average(torch.stack(list(totals.values())), self.accelerator).tolist()
+            moved = dict(zip(totals, means, strict=True))
+            self.guard.check(player.name, moved, step=self.step + 1, hint=self._hint)
             self._move(player, optimizer)
+            found |= moved
         self._update_average()
-        return {key: float(value) for key, value in totals.items()}
+        return found
+
+    def _give_gradients_to(self, player: Player) -> None:
+        """Nobody else's parameters take part: a generator goes through its judge without computing the judge's."""
+        for name, network in self.stage.networks.items():
+            network.requires_grad_(name in player.networks)
 
     def _move(self, player: Player, optimizer: torch.optim.Optimizer) -> None:
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        if self.accelerator.num_processes > 1:
-            for parameter in parameters:
-                if parameter.grad is not None:
-                    parameter.grad = self.accelerator.reduce(parameter.grad, reduction="mean")
-        if self.loop.clip_norm:
-            nn.utils.clip_grad_norm_(parameters, self.loop.clip_norm)
+        average_gradients(parameters, self.accelerator)
+        self.accelerator.unscale_gradients(optimizer)
+        norm = nn.utils.clip_grad_norm_(parameters, self.loop.clip_norm or float("inf"))
+        # With fp16 such a step is an overflow, which the gradient scaler skips and learns from.
+        if self.accelerator.scaler is None and not bool(torch.isfinite(norm)):
+            message = f"the gradient of {player.name} became {float(norm)} at step {self.step + 1}"
+            raise TrainingStopped(message, hint=self._hint)
         for group in optimizer.param_groups:
             group["lr"] = self.loop.lr * player.lr_scale * rate_factor(self.loop, self.step)
         optimizer.step()
 
-    def _check_finite(self, totals: dict[str, Tensor]) -> None:
-        for key, value in totals.items():
-            if not math.isfinite(float(value)):
-                raise TrainingStopped(
-                    f"loss {key!r} became {float(value)} at step {self.step + 1}",
-                    hint=f"{self.checkpoint} holds the last good state; lower lr or set clip_norm, then --resume",
-                )
+    @property
+    def _hint(self) -> str:
+        held = "holds the last good state" if self.checkpoint.exists() else "was not written yet"
+        return f"{self.checkpoint} {held}; lower lr or set clip_norm, then --resume or start anew"
 
     def _update_average(self) -> None:
         if self.average is None:
@@ -177,42 +224,59 @@ class Trainer:
     # --- what people see --------------------------------------------------------------------------------------------
 
     def _log(self, losses: dict[str, float], *, seconds: float) -> None:
+        if not self.accelerator.is_main_process:
+            return
         self.report(self.step, self.loop.steps, losses)
-        if self.step % self.loop.log_every == 0:
-            self._write_line({"step": self.step, "seconds": round(seconds, 4), **losses})
+        if self.journal is not None and self.step % self.loop.log_every == 0:
+            times = {"seconds": round(seconds, 4), "waited_seconds": round(self.waited_seconds, 4)}
+            self.journal.write(self.step, times | losses, group="training")
 
     def _validate(self) -> dict[str, float]:
         if not self.accelerator.is_main_process:
             return {}
-        networks = self.average if self.average is not None else self.stage.networks
-        networks.eval()
+        networks = self._judged_networks()
         with torch.inference_mode():
             figures = self.stage.validate(networks)
-        self._write_line({"step": self.step, **figures})
-        log.info("step %d: %s", self.step, "  ".join(f"{key} {value:.4f}" for key, value in figures.items()))
+        if self.journal is not None:
+            self.journal.write(self.step, figures, group="validation")
+        self.validated(self.step, figures)
         self.stage.export(networks, self.output)
         return figures
 
-    def _write_line(self, figures: dict[str, Any]) -> None:
-        if self.accelerator.is_main_process:
-            with (self.output / f"{self.stage.name}.log.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(figures) + "\n")
+    def _show(self) -> None:
+        if self.journal is None or not isinstance(self.stage, Shows):
+            return
+        with torch.inference_mode():
+            rows = self.stage.sheet(self._judged_networks())
+        if rows:
+            self.journal.show(self.step, rows)
+
+    def _judged_networks(self) -> nn.ModuleDict:
+        """What is validated, shown and exported: the averaged weights where there are any."""
+        networks = self.average if self.average is not None else self.stage.networks
+        networks.eval()
+        return networks
 
     # --- state ------------------------------------------------------------------------------------------------------
 
     def _optimizer(self, player: Player) -> torch.optim.Optimizer:
         parameters = [p for name in player.networks for p in self.stage.networks[name].parameters()]
-        return torch.optim.AdamW(
+        plain = torch.optim.AdamW(
             parameters, lr=self.loop.lr, betas=self.loop.betas, weight_decay=self.loop.weight_decay
         )
+        prepared: torch.optim.Optimizer = self.accelerator.prepare_optimizer(plain)
+        return prepared
 
     def _state(self) -> dict[str, Any]:
+        scaler = self.accelerator.scaler
         return {
             "stage": self.stage.name,
             "step": self.step,
             "networks": self.stage.networks.state_dict(),
             "average": self.average.state_dict() if self.average is not None else None,
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "guard": self.guard.state(),
+            "scaler": scaler.state_dict() if scaler is not None else None,
         }
 
     def _load(self, state: dict[str, Any]) -> None:
@@ -222,6 +286,10 @@ class Trainer:
                 optimizer.load_state_dict(state["optimizers"][name])
             if self.average is not None:
                 self.average.load_state_dict(state["average"] or state["networks"])
+            if "guard" in state:  # not in checkpoints of version 0.1.0
+                self.guard.load(state["guard"])
+            if self.accelerator.scaler is not None and state.get("scaler"):
+                self.accelerator.scaler.load_state_dict(state["scaler"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise TrainingStopped(
                 f"{self.checkpoint} does not fit this configuration: {error}",

@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 
 from restore_cli.errors import UsageProblem
-from restore_cli.training.config import CONFIGS, DataConfig, LoopConfig, from_table, merged, read_toml
+from restore_cli.training.config import CONFIGS, DataConfig, LoopConfig, from_table, merged, read_config, read_toml
 from restore_cli.training.runs import STAGE_CONFIGS
 
 
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
 def test_shipped_files_fit(file: Path) -> None:
-    table = read_toml(file)
+    table = read_config(file, file.stem.split("_")[1])
     from_table(LoopConfig, table["loop"], "loop")
     from_table(DataConfig, table["data"], "data")
     from_table(STAGE_CONFIGS[file.stem.split("_")[1]], table["stage"], "stage")

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from tests_training_photos import write_photos
 
-from restore_cli.errors import TrainingStopped
+from restore_cli.errors import NoPhotosFound, TrainingStopped
 from restore_cli.training.config import DataConfig
 from restore_cli.training.data import AgedCrops, PhotoFolder, RealCrops, StepSampler, Together, random_crop
 
@@ -37,8 +37,9 @@ def test_shapes_and_ranges(photos: Path) -> None:
         "aged": (3, 32, 32),
         "mask": (1, 32, 32),
         "old": (3, 32, 32),
+        "number": (),
     }
-    assert all(value.min() >= -1 and value.max() <= 1 for value in sample.values())
+    assert all(value.min() >= -1 and value.max() <= 1 for key, value in sample.items() if key != "number")
     assert set(sample["mask"].unique().tolist()) <= {0.0, 1.0}
 
 
@@ -66,7 +67,7 @@ def test_a_folder_of_unreadable_photos_stops_training(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_photos_stops_training(tmp_path: Path) -> None:
-    with pytest.raises(TrainingStopped, match="0 photos"):
+    with pytest.raises(NoPhotosFound, match="no photos"):
         PhotoFolder.find(tmp_path)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from restore_cli import imaging
-from restore_cli.errors import TrainingStopped
+from restore_cli.errors import NoPhotosFound
 from restore_cli.networks import SpadeConfig
 from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.recipes import from_table
@@ -102,5 +102,5 @@ def test_settings_that_restoring_could_not_use_are_refused(wrong: dict[str, obje
 
 
 def test_a_folder_without_faces_stops_the_run(tmp_path: Path) -> None:
-    with pytest.raises(TrainingStopped):
+    with pytest.raises(NoPhotosFound):
         stage(tmp_path)

@@ -1,0 +1,56 @@
+"""Stops a run whose losses are no numbers any more, or explode."""
+
+from __future__ import annotations
+
+import math
+
+from restore_cli.errors import TrainingStopped
+
+SMOOTHING = 0.98
+"""Share of the running mean that a step leaves."""
+SMALLEST = 0.1
+"""Losses below this count as this: near zero a multiple means nothing."""
+
+
+class LossGuard:
+    """Remembers the lowest running mean of each player's loss."""
+
+    def __init__(self, factor: float) -> None:
+        """factor: how far above that a loss may be; 0 lets every finite loss pass."""
+        self.factor = factor
+        self._running: dict[str, float] = {}
+        self._lowest: dict[str, float] = {}
+        self._uneasy: dict[str, bool] = {}
+
+    @property
+    def is_uneasy(self) -> bool:
+        """Some player's last loss was far above normal, though not far enough to stop."""
+        return any(self._uneasy.values())
+
+    def check(self, player: str, losses: dict[str, float], *, step: int, hint: str) -> None:
+        """Raises TrainingStopped, naming the loss and the step, if the player must not move any more."""
+        for name, value in losses.items():
+            if not math.isfinite(value):
+                raise TrainingStopped(f"loss {name!r} became {value} at step {step}", hint=hint)
+        total = sum(losses.values())
+        running = self._running.get(player, total)
+        self._running[player] = SMOOTHING * running + (1 - SMOOTHING) * total
+        lowest = min(self._lowest.get(player, running), running)
+        self._lowest[player] = lowest
+        above = total / max(lowest, SMALLEST)
+        if self.factor and above > self.factor:
+            worst = max(losses, key=lambda name: losses[name])
+            raise TrainingStopped(
+                f"the losses exploded: {worst!r} is {losses[worst]:.4g} at step {step}, "
+                f"all of {player} together {above:.0f} times their lowest",
+                hint=hint,
+            )
+        self._uneasy[player] = bool(self.factor) and above > math.sqrt(self.factor)
+
+    def state(self) -> dict[str, dict[str, float]]:
+        """For a checkpoint."""
+        return {"running": dict(self._running), "lowest": dict(self._lowest)}
+
+    def load(self, state: dict[str, dict[str, float]]) -> None:
+        """From a checkpoint."""
+        self._running, self._lowest = dict(state["running"]), dict(state["lowest"])
