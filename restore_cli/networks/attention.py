@@ -14,6 +14,8 @@ nothing sees the whole picture, so only damaged positions and the reach of the b
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -52,14 +54,37 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, scale: float, chunk: in
 def attend_faded(query: Tensor, key: Tensor, value: Tensor, valid: Tensor, *, scale: float) -> Tensor:
     """Softmax over all keys, zero where `valid` (Nk,) is not, divided by what is left but at least 1e-12.
 
-    The released normalisation: where damaged positions take all but 1e-12 of a softmax, the answer fades to zero. A
-    column of `valid` rides along with the values and brings back the sum. Shapes as in `attend`.
+    The released normalisation: where damaged positions take all but 1e-12 of a softmax, the answer fades to zero.
+    Shapes as in `attend`.
     """
-    channels = value.shape[1]
-    indicator = F.pad(valid.to(value.dtype)[:, None], (0, 7))  # eight columns keep rows aligned
-    ridden = torch.cat([value * valid.to(value.dtype)[:, None], indicator], dim=1)
-    answers = attend(F.pad(query, (0, 8)), F.pad(key, (0, 8)), ridden, scale=scale)
-    return answers[:, :channels] / answers[:, channels : channels + 1].clamp_min(1e-12)
+    return Sources.of(key, value, valid).answer(query, scale=scale)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Keys and values made ready for any number of queries, with eight columns more (so that rows stay aligned).
+
+    The first of them adds a bias to the scores and brings back the share of a softmax that valid positions got.
+    """
+
+    key: Tensor
+    """(Nk, C + 8)"""
+    value: Tensor
+    """(Nk, C + 8), zero at positions that are not valid."""
+
+    @classmethod
+    def of(cls, key: Tensor, value: Tensor, valid: Tensor, count: Tensor | None = None) -> Sources:
+        """key, value: (Nk, C). valid: (Nk,). count: (Nk,), how many positions a key stands for; None: one."""
+        bias = torch.zeros_like(key[:, :1]) if count is None else count.to(key.dtype).log()[:, None]
+        sound = valid.to(value.dtype)[:, None]
+        return cls(F.pad(torch.cat([key, bias], 1), (0, 7)), F.pad(torch.cat([value * sound, sound], 1), (0, 7)))
+
+    def answer(self, query: Tensor, *, scale: float) -> Tensor:
+        """query: (Nq, C). Returns (Nq, C) as `attend_faded` does."""
+        channels = query.shape[1]
+        one = query.new_full((query.shape[0], 1), 1 / scale)
+        answers = attend(F.pad(torch.cat([query, one], 1), (0, 7)), self.key, self.value, scale=scale)
+        return answers[:, :channels] / answers[:, channels : channels + 1].clamp_min(1e-12)
 
 
 class PartialNonLocal(nn.Module):

@@ -1,7 +1,7 @@
 """Convolutions that can run on a band of a picture, and by Winograd's algorithm where that is faster.
 
-A drop-in for nn.Conv2d with the same parameters: `forward` without further arguments gives what nn.Conv2d gives. Departs
-from it in how: without gradients, on a CPU and in float32, 3 x 3 kernels over enough channels go through `winograd`.
+A drop-in for nn.Conv2d with the same parameters: `forward` without further arguments gives what nn.Conv2d gives. It
+departs in how: without gradients, on a CPU and in float32, 3 x 3 kernels over enough channels go through `winograd`.
 """
 
 from __future__ import annotations

@@ -64,15 +64,20 @@ class Task:
         multiple = self.way.mapping.config.size_multiple
         return padded_size(*self.mask.shape, multiple=multiple, smallest=SMALLEST_PX)
 
-    def encode(self, box: Box) -> tuple[Tensor, Tensor]:
-        """Latent (1, latent, h/4, w/4) and mask (1, 1, h, w) of a box of the padded photo, damage painted white."""
+    def shown(self, box: Box) -> tuple[Tensor, Tensor]:
+        """What the encoder sees of a box of the padded photo, (1, 3, h, w), and the mask (1, 1, h, w)."""
         mask = mask_to_tensor(self.mask, box, self.device)
         image = to_tensor(self.image, box, self.device)
         if self.tones is not None:
             height, width = self.mask.shape
             image = correct(image, self.tones, top=box.top, left=box.left, height=height, width=width)
+        return image if self.way.mapping.config.guess else paint_damage(image, mask), mask
+
+    def encode(self, box: Box) -> tuple[Tensor, Tensor]:
+        """Latent (1, latent, h/4, w/4) and mask (1, 1, h, w) of a box of the padded photo, damage painted white."""
+        image, mask = self.shown(box)
         with autocast(self.device, self.dtype):
-            return self.way.encoder(image if self.way.mapping.config.guess else paint_damage(image, mask)), mask
+            return self.way.encoder(image), mask
 
 
 def whole(task: Task) -> Tensor:
