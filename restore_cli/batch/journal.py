@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from restore_cli.batch.locking import lock, unlock
+from restore_cli.batch.result import Face
 from restore_cli.errors import PhotoUnwritable
 
 logger = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class Entry:
     status: str
     size: tuple[int, int]
     damaged_fraction: float
-    faces: int
+    faces: tuple[Face, ...] | None
     seconds: float
 
 
@@ -178,7 +179,9 @@ def parse_line(line: bytes) -> Entry | None:
             return None
         files = tuple(WrittenFile(**file) for file in facts.pop("files"))
         width, height = facts.pop("size")
-        return Entry(files=files, size=(width, height), **facts)
+        faces = facts.pop("faces")
+        faces = tuple(faces) if isinstance(faces, list) else None  # 0.1.0 wrote how many there were
+        return Entry(files=files, size=(width, height), faces=faces, **facts)
     except (ValueError, TypeError, KeyError, AttributeError):
         logger.warning("a line of the journal cannot be read; its photo will be made again")
         return None

@@ -40,8 +40,11 @@ class Ledger:
         if self._existing == "overwrite":
             return
         for target in targets:
-            if not exists(target):
-                continue
+            try:
+                if not exists(target):
+                    continue
+            except OSError as error:
+                raise PhotoUnwritable(f"{target} cannot be looked at: {error}", path=str(target)) from error
             if self._existing == "fail":
                 reason = "exists already"
             elif not self._may_replace(target):
@@ -85,7 +88,7 @@ class Ledger:
             status=result.status,
             size=result.size,
             damaged_fraction=result.damaged_fraction or 0.0,
-            faces=result.faces or 0,
+            faces=result.faces,
             seconds=round(result.seconds, 3),
         )
         if isinstance(target, UrlPath):

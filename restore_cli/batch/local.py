@@ -81,27 +81,34 @@ class LocalEngine:
         stop: StopSignal,
         started: Callable[[Job], None],
     ) -> None:
-        """Move one photo from before the device to behind it."""
-        job, future = ahead.popleft()
+        """Move one photo from before the device to behind it, or a few that are ready and gain by going together."""
         with stop.may_raise():
-            outcome = future.result()
-        if isinstance(outcome, Prepared):
-            started(job)
-            with stop.may_raise():
-                computed = worker.compute(outcome)
-            if not isinstance(computed, PhotoResult):
-                behind.append((computed.held_bytes, encoders.submit(worker.deliver, computed)))
-                return
-            outcome = computed
-        settled: Future[PhotoResult] = Future()
-        settled.set_result(outcome)
-        behind.append((0, settled))
+            group = [ahead.popleft()[1].result()]
+        while ahead and len(group) < worker.photos_at_once and _is_ready(ahead[0][1]):
+            group.append(ahead.popleft()[1].result())
+        ready = [photo for photo in group if isinstance(photo, Prepared)]
+        for photo in ready:
+            started(photo.job)
+        with stop.may_raise():
+            computed = iter(worker.compute_all(ready))
+        for outcome in group:
+            reached = next(computed) if isinstance(outcome, Prepared) else outcome
+            if isinstance(reached, PhotoResult):
+                settled: Future[PhotoResult] = Future()
+                settled.set_result(reached)
+                behind.append((0, settled))
+            else:
+                behind.append((reached.held_bytes, encoders.submit(worker.deliver, reached)))
 
     def _is_full(self, behind: Behind) -> bool:
         held = sum(size for size, future in behind if not future.done())
         return len(behind) > self._threads or held > self._max_held_bytes
 
 
+def _is_ready(future: Future[Prepared | PhotoResult]) -> bool:
+    return future.done() and future.exception() is None
+
+
 def _held_ahead(ahead: Ahead) -> int:
-    decoded = (future.result() for _, future in ahead if future.done() and future.exception() is None)
+    decoded = (future.result() for _, future in ahead if _is_ready(future))
     return sum(photo.held_bytes for photo in decoded if isinstance(photo, Prepared))

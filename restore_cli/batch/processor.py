@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from restore_cli.batch.result import Face
 from restore_cli.imaging import Photo
 from restore_cli.imaging.photo import Pixels
 
@@ -32,8 +33,8 @@ class Processed:
     grey: NDArray[np.uint8] | None = None
     """(H, W), a detector's result: the mask as 0 and 255, or 255 * probability."""
     damaged_fraction: float
-    faces: tuple[Mapping[str, Any], ...] = ()
-    """One mapping a face that was found: box (x, y, w, h), score, action ("refined" where something was done)."""
+    faces: tuple[Face, ...] = ()
+    """Every face that was found."""
     unchanged: bool = False
     """Nothing was wrong: the pixels are the photo's own."""
     notes: tuple[str, ...] = ()
@@ -59,4 +60,18 @@ class Processor(Protocol):
 
     def process(self, photo: Photo, mask: NDArray[np.bool_] | None) -> Processed:
         """mask: (H, W) damage given by hand, None to detect it."""
+        ...
+
+
+@runtime_checkable
+class GroupProcessor(Processor, Protocol):
+    """A processor that is quicker with several photos than with one after the other."""
+
+    @property
+    def photos_at_once(self) -> int:
+        """How many it wants at most; 1 where it gains nothing, as before `load`."""
+        ...
+
+    def process_all(self, photos: Sequence[tuple[Photo, NDArray[np.bool_] | None]]) -> list[Processed]:
+        """As `process` of each. An error of one photo ends the call; the caller then does them one by one."""
         ...

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict
 
 Status = Literal["done", "unchanged", "skipped", "failed"]
+
+
+class Face(TypedDict):
+    """One face that was found, as `--json`, sidecar, journal and report tell it."""
+
+    box: Sequence[int]
+    """x, y, width, height in photo pixels; a face that the edge cuts may reach beyond it."""
+    score: float
+    """The detector's confidence, 0 to 1."""
+    action: str
+    """"refined", or "left: " and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +46,8 @@ class PhotoResult:
     """(width, height) in pixels, as people say it; None where the photo could not be read."""
     damaged_fraction: float | None = None
     """Share of the pixels that counted as damaged, 0 to 1."""
-    faces: int | None = None
-    """How many faces were restored."""
+    faces: tuple[Face, ...] | None = None
+    """Every face that was found; None where the photo was not done, or by a version that only counted them."""
     error: str | None = None
     """What went wrong and what to do about it; None unless failed."""
     notes: tuple[str, ...] = ()

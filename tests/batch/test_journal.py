@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import multiprocessing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ def entry(key: str = "a.jpg", *, content: bytes = b"x") -> Entry:
         status="done",
         size=(3, 2),
         damaged_fraction=0.5,
-        faces=0,
+        faces=({"box": [1, 2, 3, 4], "score": 0.9, "action": "refined"},),
         seconds=1.0,
     )
 
@@ -35,6 +37,14 @@ def test_an_entry_comes_back(tmp_path: Path) -> None:
     written = entry("new\nline \udcff ü.jpg")
     Journal(tmp_path).add(written)
     assert Journal(tmp_path).find(written.output) == written
+
+
+def test_a_line_that_only_counts_faces_is_still_known(tmp_path: Path) -> None:
+    """As 0.1.0 wrote it: what it did is not done again."""
+    Journal(tmp_path).add(entry())
+    line = json.loads((tmp_path / NAME).read_text())
+    (tmp_path / NAME).write_text(json.dumps({**line, "faces": 2}) + "\n")
+    assert Journal(tmp_path).find("a.jpg") == replace(entry(), faces=None)
 
 
 def test_a_result_is_intact_while_its_bytes_are_those_written(tmp_path: Path) -> None:

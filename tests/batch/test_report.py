@@ -12,10 +12,15 @@ import pytest
 
 from restore_cli.batch.report.page import ReportPage
 from restore_cli.batch.report.thumbnails import take_pictures, thumbnail_px
-from restore_cli.batch.result import PhotoResult, Pictures
+from restore_cli.batch.result import Face, PhotoResult, Pictures
 
 sys.path.insert(0, str(Path(__file__).parent))
 from chromium import PROGRAM, Chromium
+
+FACES: tuple[Face, ...] = (
+    {"box": (30, 20, 60, 80), "score": 0.91, "action": "refined"},
+    {"box": (200, 50, 20, 25), "score": 0.754, "action": "left: too small"},
+)
 
 
 def pictures(*, shade: int = 60, size: tuple[int, int] = (300, 200), px: int = 240) -> Pictures:
@@ -36,7 +41,7 @@ def result(name: str, *, status: str = "done", **facts: object) -> PhotoResult:
         seconds=1.25,
         size=(300, 200),
         damaged_fraction=0.0123,
-        faces=2,
+        faces=FACES,
         **given,  # type: ignore[arg-type]
     )
 
@@ -86,8 +91,10 @@ class TestThumbnails:
 class TestContent:
     def test_every_photo_with_its_facts(self, page: Callable[..., Path]) -> None:
         text = page(result("a.jpg"), result("b.jpg", status="failed", pictures=None)).read_text()
-        for said in ("a.jpg", "300 x 200", "1.23 % damaged", "2 faces restored", "1.2 s", "b.jpg", "it broke", "0.4"):
+        for said in ("a.jpg", "300 x 200", "1.23 % damaged", "1.2 s", "b.jpg", "it broke", "0.4"):
             assert said in text
+        assert "1 of 2 faces refined" in text
+        assert "20 x 25 px at 200, 50 · score 0.75 · left: too small" in text
 
     def test_names_cannot_break_the_page(self, page: Callable[..., Path]) -> None:
         text = page(result('<script>alert("x")</script>\udcff&.jpg')).read_text(encoding="utf-8")
@@ -156,14 +163,32 @@ class TestInABrowser:
         browser.press("End")
         assert browser.value(clip) in ("inset(0px calc(0%) 0px 0px)", "inset(0px 0% 0px 0px)", "inset(0px)")
 
-    def test_damage_is_shown_on_request(self, page: Callable[..., Path], browser: Chromium) -> None:
+    @pytest.mark.parametrize(("layer", "key"), [("damage", "m"), ("faces", "f")])
+    def test_damage_and_faces_are_shown_on_request(
+        self, page: Callable[..., Path], browser: Chromium, layer: str, key: str
+    ) -> None:
         browser.open(page(result("a.jpg")))
         browser.wait_for("document.querySelectorAll('.compare img').length === 3")
-        visible = "getComputedStyle(document.querySelector('.mask')).visibility"
+        visible = f"getComputedStyle(document.querySelector('.{layer}')).visibility"
         assert browser.value(visible) == "hidden"
         browser.press("j")
-        browser.press("m")
+        browser.press(key)
         assert browser.value(visible) == "visible"
+        browser.value(f"document.querySelector('[data-layer={layer}]').click()")
+        assert browser.value(visible) == "hidden"
+
+    def test_boxes_lie_on_their_faces(self, page: Callable[..., Path], browser: Chromium) -> None:
+        """In parts of the picture, whatever its size on the screen."""
+        browser.open(page(result("a.jpg")))
+        browser.wait_for("document.querySelectorAll('.compare img').length === 3")
+        drawn = browser.value(
+            "(() => { const p = document.querySelector('.after').getBoundingClientRect();"
+            " return [...document.querySelectorAll('rect')].map(r => r.getBoundingClientRect())"
+            ".map(b => [(b.x - p.x) / p.width, (b.y - p.y) / p.height, b.width / p.width, b.height / p.height]) })()"
+        )
+        assert len(drawn) == 2
+        assert drawn[0] == pytest.approx([0.1, 0.1, 0.2, 0.4], abs=0.01)
+        assert drawn[1] == pytest.approx([2 / 3, 0.25, 1 / 15, 0.125], abs=0.01)
 
     def test_photos_are_found_by_status_and_name(self, page: Callable[..., Path], browser: Chromium) -> None:
         browser.open(page(result("a.jpg"), result("b.jpg", status="failed", pictures=None), result("c.jpg")))

@@ -7,9 +7,12 @@ import io
 import json
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,11 +23,16 @@ from restore_cli.batch.journal import NAME as JOURNAL
 from restore_cli.batch.local import LocalEngine
 from restore_cli.batch.names import Naming
 from restore_cli.batch.plan import PlanOptions, make_plan
+from restore_cli.batch.processor import Processed
 from restore_cli.batch.result import PhotoResult
 from restore_cli.batch.run import choose_engine, run_batch
 from restore_cli.batch.stop import StopSignal
-from restore_cli.batch.worker import Order, Worker
+from restore_cli.batch.worker import Order, Prepared, Worker
 from restore_cli.errors import OutOfMemory, UsageProblem, WeightsMissing
+from restore_cli.imaging import Photo
+
+sys.path.insert(0, str(Path(__file__).parent))
+from inverter import Inverter
 
 MakePhoto = Callable[..., Path]
 OrderFor = Callable[..., Order]
@@ -327,6 +335,64 @@ def test_memory_held_ahead_is_bounded(tmp_path: Path, out: Path, make_photo: Mak
     plan = make_plan([str(tmp_path / "in")], str(out), PlanOptions())
     results = run_batch(plan, Worker(order_for()), engine=LocalEngine(threads=2, max_held_bytes=1))
     assert statuses(list(results)) == ["done"] * 6
+
+
+@dataclass
+class GroupInverter(Inverter):
+    """Wants three photos at once, notes how many it got, and cannot do photos 13 pixels wide together with others."""
+
+    photos_at_once: int = 3
+    groups: list[int] = field(default_factory=list)
+
+    def process_all(self, photos: Sequence[tuple[Photo, Any]]) -> list[Processed]:
+        self.groups.append(len(photos))
+        if any(photo.pixels.shape[1] == 13 for photo, _ in photos):
+            raise OutOfMemory("together they are too large")
+        return [self.process(*photo) for photo in photos]
+
+
+class TestGroups:
+    """Photos that go to the device together, as those whose faces share a GPU."""
+
+    def test_photos_that_are_ready_go_together_and_come_out_as_alone(
+        self, tmp_path: Path, out: Path, make_photo: MakePhoto, order_for: OrderFor
+    ) -> None:
+        for number in range(9):
+            make_photo(tmp_path / "in" / f"{number}.png", level=10 * number + 5)
+        (tmp_path / "in" / "4.png").write_bytes(b"broken")
+        processor = GroupInverter(slow_seconds=0.05)  # long enough for the next photos to be decoded meanwhile
+        plan = make_plan([str(tmp_path / "in")], str(out), PlanOptions())
+        results = list(run_batch(plan, Worker(Order(processor=processor)), engine=LocalEngine(threads=3)))
+        assert [Path(row.input).stem for row in results] == [str(number) for number in range(9)]
+        assert statuses(results) == ["done"] * 4 + ["failed"] + ["done"] * 4
+        assert max(processor.groups) > 1
+        run(tmp_path / "in", order_for(), tmp_path / "alone")
+        for name in (f"{number}.png" for number in range(9) if number != 4):
+            assert (out / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+
+    def test_photos_that_fail_together_are_done_one_by_one(self, tmp_path: Path, make_photo: MakePhoto) -> None:
+        for number, width in enumerate((20, 13, 24)):
+            make_photo(tmp_path / "in" / f"{number}.png", size=(width, 16))
+        processor = GroupInverter()
+        worker = Worker(Order(processor=processor))
+        plan = make_plan([str(tmp_path / "in")], str(tmp_path / "out"), PlanOptions())
+        ready = [worker.prepare(job) for job in plan]
+        computed = worker.compute_all([photo for photo in ready if isinstance(photo, Prepared)])
+        assert (processor.groups, processor.processed) == ([3], 3)
+        assert [type(photo).__name__ for photo in computed] == ["Computed"] * 3
+
+    def test_the_time_of_a_group_is_shared_by_size(self, tmp_path: Path, make_photo: MakePhoto) -> None:
+        make_photo(tmp_path / "in" / "0.png", size=(16, 16))
+        make_photo(tmp_path / "in" / "1.png", size=(16, 48))
+        worker = Worker(Order(processor=GroupInverter(slow_seconds=0.1)))
+        plan = make_plan([str(tmp_path / "in")], str(tmp_path / "out"), PlanOptions())
+        ready = [photo for photo in map(worker.prepare, plan) if isinstance(photo, Prepared)]
+        spent = [
+            computed.seconds - prepared.seconds
+            for prepared, computed in zip(ready, worker.compute_all(ready), strict=True)
+        ]
+        assert sum(spent) >= 0.2
+        assert spent[1] == pytest.approx(3 * spent[0])
 
 
 @pytest.mark.parametrize("threads", [1, 4])

@@ -74,6 +74,16 @@ def test_tiles_within_a_small_budget_give_the_same_photo(restorer: Restorer) -> 
     assert np.abs(whole.astype(int) - tiled).max() <= 1
 
 
+def test_several_photos_come_out_as_each_alone(restorer: Restorer) -> None:
+    grey = PHOTO[:40, :50, 0]
+    together = restorer.restore_all([PHOTO, grey], [SOME_DAMAGE, None], RestoreSettings(strength=0.5))
+    alone = [restorer.restore(PHOTO, SOME_DAMAGE, RestoreSettings(strength=0.5))]
+    alone.append(restorer.restore(grey, settings=RestoreSettings(strength=0.5)))
+    for one, other in zip(together, alone, strict=True):
+        assert np.array_equal(one.image, other.image)
+        assert np.array_equal(one.mask, other.mask)
+
+
 def test_patch_attention_is_refused_by_name_where_the_model_has_none(restorer: Restorer) -> None:
     with pytest.raises(UsageProblem, match="tiny has no patch attention"):
         restorer.restore(PHOTO, SOME_DAMAGE, RestoreSettings(attention="patch"))

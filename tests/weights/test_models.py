@@ -148,3 +148,26 @@ def test_face_models_are_found_where_they_are_installed() -> None:
     models = face_model_paths()
     assert models is not None
     assert (models.face_256.name, models.face_512.name) == ("faces.256.safetensors", "faces.512.safetensors")
+
+
+def test_a_models_own_face_generator_goes_before_the_installed_ones(tmp_path: Path) -> None:
+    generator = FaceGenerator(SpadeConfig(face_px=32, width=1, hidden_width=2))
+    write_model(models_folder() / "wan2020-faces", {"faces.256": generator})
+    without = face_model_paths(resolve_model(write_model(tmp_path / "without", whole())))
+    own = face_model_paths(resolve_model(write_model(tmp_path / "with", whole() | {"faces.512": generator})))
+    assert without == face_model_paths()
+    assert own is not None
+    assert (own.face_256, own.face_512) == (None, tmp_path / "with" / "faces.512.safetensors")
+
+
+def test_a_folder_with_a_face_generator_alone_is_completed_by_auto(tmp_path: Path) -> None:
+    """As `oldphoto train faces` leaves it; its identity changes with either part."""
+    generator = FaceGenerator(SpadeConfig(face_px=32, width=1, hidden_width=2))
+    folder = write_model(tmp_path / "run", {"faces.256": generator})
+    model, small = resolve_model(folder), resolve_model("small")
+    assert (model.name, model.folder, model.branches) == ("mine", folder, small.branches)
+    assert model.roles == {**small.roles, "faces.256": folder / "faces.256.safetensors"}
+    write_model(models_folder() / "wan2020", whole(), name="wan2020")
+    other = resolve_model(folder)
+    assert other.path("encoder").parent == models_folder() / "wan2020"
+    assert len({model.sha256, other.sha256, small.sha256}) == 3

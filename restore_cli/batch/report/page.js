@@ -29,10 +29,11 @@ document.addEventListener("click", (event) => {
   if (button.dataset.show) return choose(button);
   const compare = button.closest("article").querySelector(".compare");
   show(compare);
-  button.setAttribute("aria-pressed", String(compare.classList.toggle("masked")));
+  button.setAttribute("aria-pressed", String(compare.classList.toggle("show-" + button.dataset.layer)));
 });
 
-// j and k go from photo to photo, m shows where it was damaged; arrows, Home and End move the slider itself.
+// j and k go from photo to photo, m shows where it was damaged, f its faces; arrows, Home and End move the slider itself.
+const layers = { m: "damage", f: "faces" };
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.type === "search") return;
   const sliders = articles.filter((a) => !a.hidden).map((a) => a.querySelector(".compare input")).filter(Boolean);
@@ -40,8 +41,8 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "j" || event.key === "k") {
     const next = sliders[Math.min(sliders.length - 1, Math.max(0, here + (event.key === "j" ? 1 : -1)))];
     if (next) { next.focus(); next.closest("article").scrollIntoView({ block: "nearest" }); }
-  } else if (event.key === "m" && here >= 0) {
-    const button = sliders[here].closest("article").querySelector("button");
+  } else if (layers[event.key] && here >= 0) {
+    const button = sliders[here].closest("article").querySelector(`[data-layer=${layers[event.key]}]`);
     if (button) button.click();
   }
 });

@@ -149,9 +149,8 @@ def load_face_restorer(
     except WeightsMissing as missing:
         if faces != "auto":
             raise
-        # Nothing installed is a choice; one part without the other is a mistake worth a warning.
-        level = logging.INFO if detector is None and models is None else logging.WARNING
-        log.log(level, "faces are left as they are: %s; %s", missing.message, missing.hint)
+        # No warning: nothing installed is a choice, and the command line says it in a line of its own, once a run.
+        log.info("faces are left as they are: %s; %s", missing.message, missing.hint)
         return None
 
 
