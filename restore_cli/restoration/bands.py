@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restore_cli.networks.attention import PartialNonLocal
-from restore_cli.networks.blocks import ConvBlock
+from restore_cli.networks.blocks import ConvBlock, ResBlock, UpBlock
 from restore_cli.networks.patch_attention import PatchAttention
 from restore_cli.networks.vae import Decoder
 from restore_cli.restoration.answers import answer_all
@@ -98,9 +98,10 @@ class _Walk:
         mapping, bands = self.task.way.mapping, self.bands
         wide = self.plane(mapping.config.width)
         entered: Rows = _Entrance(self.task, latent)
-        for block in mapping.ramp_in[:-1]:
+        ramp_in, ramp_out = _conv_blocks(mapping.ramp_in), _conv_blocks(mapping.ramp_out)
+        for block in ramp_in[:-1]:
             entered = self._kept(block, entered, self.plane(block.conv.out_channels))
-        x = self._kept(mapping.ramp_in[-1], entered, wide)
+        x = self._kept(ramp_in[-1], entered, wide)
         del entered
         spare = self.plane(mapping.config.width)
         for layer in mapping.trunk:
@@ -109,8 +110,9 @@ class _Walk:
             elif isinstance(layer, PatchAttention):
                 x, spare = self._patch_attention(layer, x, spare), x.plane
             else:
+                assert isinstance(layer, ResBlock)
                 x = bands.res_block(layer, x, spare, x.plane)
-        for block in mapping.ramp_out:
+        for block in ramp_out:
             x = self._kept(block, x, self.plane(block.conv.out_channels))
         out = bands.layer(mapping.last, None, x, self.plane(mapping.config.latent), relu=False)
         if mapping.config.residual:
@@ -136,7 +138,7 @@ class _Walk:
     def _kept(self, block: ConvBlock, source: Rows, target: Plane) -> Field:
         return self.bands.layer(block.conv, block.norm, source, target, relu=True)
 
-    def _computed(self, block: nn.Module, source: Rows) -> Computed:
+    def _computed(self, block: ConvBlock | UpBlock, source: Rows) -> Computed:
         """A convolution block at full size: run once for its statistics, and again for every reader."""
         conv, norm = block.conv, block.norm
         return Computed(conv, source, self.bands, self.bands.moments(conv, norm, source), relu=True)
@@ -144,7 +146,8 @@ class _Walk:
     def _blocks(self, blocks: nn.Sequential, x: Field) -> Field:
         """Residual blocks, in the plane of x."""
         spare = self.plane(x.plane.channels)
-        for block in blocks:
+        for block in blocks.children():
+            assert isinstance(block, ResBlock)
             x = self.bands.res_block(block, x, spare, x.plane)
         return x
 
@@ -191,6 +194,10 @@ class _Joined:
     def rows(self, top: int, bottom: int) -> Tensor:
         parts = [part.rows(top, bottom) for part in self.parts]
         return torch.cat([*parts, self.damage[None, None, top:bottom]], dim=1)
+
+
+def _conv_blocks(ramp: nn.Sequential) -> list[ConvBlock]:
+    return [block for block in ramp.children() if isinstance(block, ConvBlock)]
 
 
 def _mask_rows(task: Task, top: int, bottom: int) -> Tensor:

@@ -12,6 +12,8 @@ AUTO_SHARE = 0.5
 """Of the free memory, what `--max-memory auto` takes."""
 FALLBACK_BYTES = 2 * 2**30
 SMALLEST_TILE_PX = 256
+TYPICAL_PROCESS_BYTES = 2**29
+"""Where the system does not tell what a process holds: Python, PyTorch and the bundled model."""
 
 
 def free_bytes(device: torch.device) -> int:
@@ -38,8 +40,26 @@ def _control_group_bytes() -> int:
 
 
 def working_bytes(device: torch.device, asked: int | None) -> int:
-    """The budget for tiles: what was asked for, or a share of what is free."""
-    return asked if asked is not None else int(free_bytes(device) * AUTO_SHARE)
+    """The budget for activations: what was asked for less what is already held, or a share of what is free."""
+    return max(asked - held_bytes(device), 0) if asked is not None else int(free_bytes(device) * AUTO_SHARE)
+
+
+def held_bytes(device: torch.device) -> int:
+    """What this process holds on the device: its tensors, or on a CPU and on MPS all its resident memory."""
+    if device.type == "cuda":
+        return int(torch.cuda.memory_allocated(device))
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        return TYPICAL_PROCESS_BYTES
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether that is what an exception means: torch's CPU allocator raises a plain RuntimeError."""
+    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "memory" in str(error).lower()
 
 
 def tile_side(budget_bytes: int, bytes_per_px: float, *, halo_px: int, multiple: int, largest_px: int) -> int:

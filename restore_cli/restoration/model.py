@@ -67,6 +67,11 @@ class RestorationModel:
         return self._ways[branch]
 
     @cached_property
+    def on_cpu(self) -> RestorationModel:
+        """The same model on the CPU, for photos that do not fit the device."""
+        return RestorationModel(self.folder, device=torch.device("cpu"), dtype=torch.float32)
+
+    @cached_property
     def _encoder_vae(self) -> VAE:
         vae = self._ready(self.folder.path("encoder"))
         assert isinstance(vae, VAE)

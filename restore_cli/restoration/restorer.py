@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,24 +11,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from restore_cli.errors import OutOfMemory, UsageProblem, WeightsMissing
+from restore_cli.errors import UsageProblem, WeightsMissing
 from restore_cli.restoration.detector import ScratchDetector
 from restore_cli.restoration.faces import FaceRecord, FaceRestorer, load_face_restorer
-from restore_cli.restoration.memory import SMALLEST_TILE_PX, tile_side, working_bytes
 from restore_cli.restoration.model import RestorationModel
-from restore_cli.restoration.passes import Task, prepare, tiled, whole
-from restore_cli.restoration.pixels import Pixels, to_unit, to_unit_pixels
+from restore_cli.restoration.pixels import Pixels, to_unit_pixels
+from restore_cli.restoration.running import restored_pixels
 from restore_cli.restoration.settings import Precision, RestoreSettings
 from restore_cli.restoration.shapes import as_colour_planes, as_mask
-from restore_cli.restoration.tone import blend, is_sound, stretch
+from restore_cli.restoration.tone import blend, is_sound
 from restore_cli.weights import ModelFolder
 
-log = logging.getLogger(__name__)
 LARGEST_FULL_ATTENTION_PX = 1024 * 1024
 """Photos beyond it use patch attention where the model has it, as the released "HR" switch is meant."""
-LARGEST_TILE_PX = 1024
-BYTES_PER_PX = 640
-"""Peak activations of the bundled model a pixel of a tile: an estimate from the layer sizes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,8 +152,8 @@ class Restorer:
         if settings.strength == 0:
             return _Begun(image=image, planes=planes, damaged=damaged, restored=planes)
         branch, notes = self._branch(damaged, settings)
-        restored = self._restored(planes, damaged, branch, settings)
-        return _Begun(image=image, planes=planes, damaged=damaged, restored=restored, notes=notes)
+        pixels, more = restored_pixels(self._model, branch, planes, damaged, settings, self.max_memory_bytes)
+        return _Begun(image=image, planes=planes, damaged=damaged, restored=pixels, notes=notes + more)
 
     def _face_restorer(self, settings: RestoreSettings) -> FaceRestorer | None:
         """Loaded at the first photo that wants it; None where faces are off or, with auto, not installed."""
@@ -209,53 +203,6 @@ class Restorer:
 
     def _is_local(self, branch: str) -> bool:
         return branch in self._model.branches and self._model.way(branch).is_local
-
-    def _restored(self, image: Pixels, damaged: NDArray[np.bool_], branch: str, settings: RestoreSettings) -> Pixels:
-        """Through the networks, tone and strength: (H, W, C) in the photo's dtype."""
-        way = self._model.way(branch)
-        if branch == "patch":
-            damaged = cv2.dilate(damaged.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=3).astype(bool)
-        task = prepare(way, image, damaged, device=self._model.device, dtype=self._model.dtype)
-        side = self._tile_side()
-        while True:
-            try:
-                return self._run(task, image, side, settings)
-            except (torch.cuda.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
-                    raise
-                if side <= SMALLEST_TILE_PX or not way.is_local:
-                    height, width = damaged.shape
-                    raise OutOfMemory(
-                        f"a photo of {width} x {height} pixels does not fit the memory of {self.device_name}",
-                        hint="use --model small, --device cpu or a smaller photo",
-                    ) from error
-                side //= 2
-                log.warning("out of memory: trying again with tiles of %d px", side)
-
-    def _run(self, task: Task, image: Pixels, side: int, settings: RestoreSettings) -> Pixels:
-        """Whole or in tiles of the given side, blended with the photo as it was."""
-        height, width = task.mask.shape
-        if not task.way.is_local or (height <= side and width <= side):
-            unit = to_unit(whole(task))
-            return blend(image, stretch(unit) if settings.tone == "stretch" else unit, settings.strength)
-        if settings.tone == "stretch":
-            full = np.empty((height, width, 3), np.float32)
-            for box, tile in tiled(task, side):
-                full[box.slices] = to_unit(tile)
-            return blend(image, stretch(full), settings.strength)
-        restored = np.empty_like(image)
-        for box, tile in tiled(task, side):
-            restored[box.slices] = blend(image[box.slices], to_unit(tile), settings.strength)
-        return restored
-
-    def _tile_side(self) -> int:
-        budget = working_bytes(self._model.device, self.max_memory_bytes)
-        return tile_side(budget, BYTES_PER_PX, halo_px=96, multiple=4, largest_px=LARGEST_TILE_PX)
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """torch's CPU allocator raises a plain RuntimeError."""
-    return not isinstance(error, RuntimeError) or "memory" in str(error).lower()
 
 
 def _refine_faces(

@@ -3,7 +3,7 @@ import torch
 
 from restore_cli.errors import UsageProblem
 from restore_cli.restoration.device import resolve_device, resolve_precision
-from restore_cli.restoration.memory import SMALLEST_TILE_PX, free_bytes, tile_side, working_bytes
+from restore_cli.restoration.memory import SMALLEST_TILE_PX, free_bytes, held_bytes, tile_side, working_bytes
 
 CPU = torch.device("cpu")
 
@@ -33,6 +33,8 @@ def test_tiles_shrink_with_the_budget_down_to_a_floor():
     assert all(side % 4 == 0 for side in sides)
 
 
-def test_a_budget_that_was_asked_for_is_kept():
-    assert working_bytes(CPU, 123) == 123
+def test_a_budget_that_was_asked_for_includes_what_is_held_already():
+    held = held_bytes(CPU)
+    assert 0 < working_bytes(CPU, held + 2**30) <= 2**30
+    assert working_bytes(CPU, 1) == 0
     assert 0 < working_bytes(CPU, None) < free_bytes(CPU)

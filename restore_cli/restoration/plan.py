@@ -1,0 +1,100 @@
+"""How a photo is cut up so that its activations fit a memory budget, decided before anything is allocated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from restore_cli.restoration.answers import EXACT_PAIRS
+from restore_cli.restoration.memory import SMALLEST_TILE_PX, free_bytes, tile_side
+from restore_cli.restoration.model import Way
+from restore_cli.restoration.passes import Task
+from restore_cli.restoration.planes import Keep, Shelf
+
+LARGEST_TILE_PX = 1024
+BYTES_PER_PX = 640
+HALO_PX = 96
+FEWEST_ROWS = 4
+BAND_POSITIONS = 16384
+"""Latent positions of a band on a CPU: more save nothing and leave the caches."""
+BAND_COPIES = 7
+"""Of a band's widest activation that exist at a time: input, padded, output, neighbours, temporaries (measured)."""
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """For models that see no further than their convolutions reach."""
+
+    side: int
+    """In pixels, a multiple of 4."""
+
+    def smaller(self) -> Tiles | None:
+        """What to try next when memory ran out; None: nothing is left to try."""
+        return Tiles(max(self.side // 8 * 4, SMALLEST_TILE_PX)) if self.side > SMALLEST_TILE_PX else None
+
+
+@dataclass(frozen=True)
+class BandPlan:
+    """For models with statistics of the whole photo."""
+
+    shelf: Shelf
+    rows: int
+    """Latent rows of a band."""
+
+    def smaller(self) -> BandPlan | None:
+        """What to try next when memory ran out; None: nothing is left to try."""
+        if self.rows > FEWEST_ROWS:
+            return replace(self, rows=max(self.rows // 2, FEWEST_ROWS))
+        if self.shelf.home.type != "cpu":
+            return replace(self, shelf=replace(self.shelf, home=torch.device("cpu")))
+        following: dict[Keep, Keep] = {"float32": "float16", "float16": "disk"}
+        if self.shelf.keep not in following:
+            return None
+        return replace(self, shelf=replace(self.shelf, keep=following[self.shelf.keep]))
+
+
+Plan = Tiles | BandPlan
+
+
+def plan(task: Task, budget_bytes: int) -> Plan:
+    """The largest pieces that fit; where even the smallest do not, the smallest."""
+    if task.way.is_local:
+        side = tile_side(budget_bytes, BYTES_PER_PX, halo_px=HALO_PX, multiple=4, largest_px=LARGEST_TILE_PX)
+        return Tiles(side)
+    height, width = task.padded[0] // 4, task.padded[1] // 4
+    floats = plane_floats(task.way, height, width)
+    shelf = _shelf(floats, task.device, budget_bytes)
+    kept = 0 if shelf.keep == "disk" or shelf.home != task.device else floats * (4 if shelf.keep == "float32" else 2)
+    per_row = 4 * width * BAND_COPIES * _widest(task.way)
+    rows = (budget_bytes - kept) // per_row
+    if task.device.type == "cpu":
+        rows = min(rows, BAND_POSITIONS // width)
+    return BandPlan(shelf, min(max(rows // FEWEST_ROWS, 1) * FEWEST_ROWS, height))
+
+
+def plane_floats(way: Way, height: int, width: int) -> int:
+    """Values of all planes that exist at a time, for a latent of (height, width)."""
+    mapping, positions = way.mapping.config, height * width
+    planes = 3 if mapping.attention == "non_local" else 2
+    if mapping.attention == "non_local" and positions**2 <= EXACT_PAIRS:
+        planes += 1  # the keys and values of all positions, while the third plane is not there yet
+    return positions * max(planes * mapping.width, 4 * way.encoder.stem.conv.out_channels + 2 * mapping.latent)
+
+
+def _shelf(floats: int, device: torch.device, budget_bytes: int) -> Shelf:
+    """Float32 on the device if that leaves a fifth of the budget to the bands, else float16, else elsewhere."""
+    keeps: tuple[tuple[Keep, int], ...] = (("float32", 4), ("float16", 2))
+    places = [(device, budget_bytes)]
+    if device.type == "cuda":
+        places.append((torch.device("cpu"), free_bytes(torch.device("cpu")) // 2))
+    for home, budget in places:
+        for keep, size in keeps:
+            if floats * size <= 0.8 * budget:
+                return Shelf(keep=keep, home=home, device=device)
+    return Shelf(keep="disk", home=torch.device("cpu"), device=device)
+
+
+def _widest(way: Way) -> int:
+    """Channels of the widest activation, counted at a quarter of the photo's size."""
+    return max(way.mapping.config.width, 16 * way.encoder.stem.conv.out_channels)

@@ -1,0 +1,119 @@
+"""One photo through the networks, in whatever pieces, on whatever device and in whatever precision it takes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from restore_cli.errors import OutOfMemory
+from restore_cli.restoration.bands import banded
+from restore_cli.restoration.memory import is_out_of_memory, working_bytes
+from restore_cli.restoration.model import RestorationModel
+from restore_cli.restoration.passes import Task, prepare, tiled, whole
+from restore_cli.restoration.pixels import Pixels, to_unit
+from restore_cli.restoration.plan import Plan, Tiles, plan
+from restore_cli.restoration.settings import RestoreSettings
+from restore_cli.restoration.tiles import Box
+from restore_cli.restoration.tone import blend, stretch
+
+log = logging.getLogger(__name__)
+BLACK = -0.999
+"""Largest value of a piece that counts as black, in [-1, 1]."""
+NOT_BLACK = 0.02
+"""Mean level of a photo's piece, of 1, from which its result has no reason to be black."""
+
+
+class NotANumberError(Exception):
+    """A precision below float32 overflowed: a piece came out black or with values that are no numbers."""
+
+
+def restored_pixels(
+    model: RestorationModel,
+    branch: str,
+    image: Pixels,
+    damaged: NDArray[np.bool_],
+    settings: RestoreSettings,
+    max_memory_bytes: int | None,
+) -> tuple[Pixels, tuple[str, ...]]:
+    """A photo (H, W, C) through a branch, with tone and strength; and notes on what was done otherwise than asked.
+
+    Out of memory: smaller pieces, then the CPU. A result that is no number: float32. Raises OutOfMemory if even the
+    smallest pieces do not fit the CPU.
+    """
+    if branch == "patch":  # as the released code does for this branch alone
+        damaged = cv2.dilate(damaged.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=3).astype(bool)
+    notes: tuple[str, ...] = ()
+    for place in (model, model.on_cpu) if model.device.type != "cpu" else (model,):
+        task = prepare(place.way(branch), image, damaged, device=place.device, dtype=place.dtype)
+        try:
+            pixels = _within_memory(task, image, settings, max_memory_bytes if place is model else None)
+        except NotANumberError:
+            precision = str(task.dtype).removeprefix("torch.")
+            notes += (f"redone in float32: {precision} gave values that are no picture",)
+            pixels = _within_memory(replace(task, dtype=torch.float32), image, settings, max_memory_bytes)
+        if pixels is not None:
+            return pixels, notes
+        notes += (f"{place.device} ran out of memory: restored on the CPU",)
+    height, width = damaged.shape
+    raise OutOfMemory(
+        f"a photo of {width} x {height} pixels does not fit the memory of {model.device}",
+        hint="use --model small, close other programs or give a smaller photo",
+    )
+
+
+def _within_memory(task: Task, image: Pixels, settings: RestoreSettings, max_memory_bytes: int | None) -> Pixels | None:
+    """As planned, or in ever smaller pieces; None if even the smallest did not fit. Raises NotANumberError."""
+    attempt: Plan | None = plan(task, working_bytes(task.device, max_memory_bytes))
+    while attempt is not None:
+        try:
+            return _blended(task, image, settings, attempt)
+        except (torch.cuda.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+        attempt = attempt.smaller()  # outside the handler, whose traceback holds on to tensors
+        if task.device.type == "cuda":
+            torch.cuda.empty_cache()
+        log.warning("out of memory: trying again with %s", attempt)
+    return None
+
+
+def _blended(task: Task, image: Pixels, settings: RestoreSettings, attempt: Plan) -> Pixels:
+    """Piece by piece into the photo's own levels; stretching needs all of the result first."""
+    if settings.tone == "stretch":
+        full = np.empty((*image.shape[:2], 3), np.float32)
+        for box, piece in _pieces(task, attempt):
+            full[box.slices] = to_unit(piece)
+        return blend(image, stretch(full), settings.strength)
+    result = np.empty_like(image)
+    for box, piece in _pieces(task, attempt):
+        result[box.slices] = blend(image[box.slices], to_unit(piece), settings.strength)
+    return result
+
+
+def _pieces(task: Task, attempt: Plan) -> Iterator[tuple[Box, Tensor]]:
+    """Boxes of the photo and what became of them, (1, 3, h, w) in [-1, 1]."""
+    height, width = task.mask.shape
+    if not isinstance(attempt, Tiles):
+        pieces = banded(task, attempt.shelf, attempt.rows)
+    elif max(height, width) <= attempt.side:
+        pieces = iter([(Box(0, 0, height, width), whole(task))])
+    else:
+        pieces = tiled(task, attempt.side)
+    for box, piece in pieces:
+        if task.dtype != torch.float32:
+            _check(task.image[box.slices], piece)
+        yield box, piece
+
+
+def _check(image: Pixels, piece: Tensor) -> None:
+    """Raises NotANumberError for a piece that low precision has spoilt."""
+    black = bool((piece <= BLACK).all()) and float(image.mean()) > NOT_BLACK * np.iinfo(image.dtype).max
+    if black or not bool(piece.isfinite().all()):
+        raise NotANumberError
