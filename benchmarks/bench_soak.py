@@ -33,7 +33,6 @@ from restore_cli.imaging import Photo
 
 WARM_UP_PHOTOS = 100
 """Caches and thread pools are filled by then."""
-SIZE = (320, 240)
 
 
 @dataclass
@@ -60,12 +59,12 @@ def rss_mb() -> float:
     return int(fields["VmRSS"].split()[0]) / 1024
 
 
-def make_photos(folder: Path, count: int) -> None:
-    """JPEGs with smooth content and noise, each another one."""
+def make_photos(folder: Path, count: int, size: tuple[int, int]) -> None:
+    """JPEGs of (width, height) with smooth content and noise, each another one."""
     rng = np.random.default_rng(0)
-    ramp = np.linspace(0, 180, SIZE[0])[None, :, None]
+    ramp = np.linspace(0, 180, size[0])[None, :, None]
     for number in range(count):
-        noisy = ramp + rng.normal(30, 12, (SIZE[1], SIZE[0], 3))
+        noisy = ramp + rng.normal(30, 12, (size[1], size[0], 3))
         Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(folder / f"{number:05}.jpg", quality=90)
 
 
@@ -78,6 +77,8 @@ def soak(photos: Path, output: Path, processor: Processor) -> dict[str, Any]:
         assert row.status in ("done", "unchanged"), row.error
         memory_mb.append(rss_mb())
         moments.append(time.perf_counter())
+        if len(moments) % 100 == 0:
+            print(f"{len(moments):6} photos  {memory_mb[-1]:8.1f} MB", flush=True)
     quarter = len(moments) // 4
     early, late = memory_mb[min(WARM_UP_PHOTOS, len(memory_mb)) - 1], memory_mb[-1]
     return {
@@ -97,13 +98,14 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=2000)
     parser.add_argument("--model", default="small", help="none measures the batch room alone")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--size", type=int, nargs=2, default=(320, 240), metavar=("WIDTH", "HEIGHT"))
     options = parser.parse_args()
     processor: Processor = Inverter()
     if options.model != "none":
         processor = RestoringProcessor(model_name=options.model, device=options.device)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "in").mkdir()
-        make_photos(Path(folder) / "in", options.photos)
+        make_photos(Path(folder) / "in", options.photos, tuple(options.size))
         figures = soak(Path(folder) / "in", Path(folder) / "out", processor)
     for name, value in figures.items():
         print(f"{name:30} {value}")

@@ -10,9 +10,9 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import escape
 from xml.dom import minidom
 from xml.parsers.expat import ExpatError
-from xml.sax.saxutils import escape
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 XMP = "http://ns.adobe.com/xap/1.0/"
@@ -200,7 +200,8 @@ def _append(document: minidom.Document, description: str) -> None:
 
 
 def _description(values: dict[str, str | None]) -> str:
-    lines = "".join(f"<{name}>{escape(_clean(value))}</{name}>" for name, value in values.items() if value)
+    texts = {name: escape(_clean(value), quote=False) for name, value in values.items() if value}
+    lines = "".join(f"<{name}>{text}</{name}>" for name, text in texts.items())
     spaces = f'xmlns:xmp="{XMP}" xmlns:Iptc4xmpExt="{IPTC_EXTENSION}" xmlns:oldphoto="{OLDPHOTO}"'
     return f'<rdf:Description xmlns:rdf="{RDF}" {spaces} rdf:about="">{lines}</rdf:Description>'
 
