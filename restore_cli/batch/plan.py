@@ -72,6 +72,15 @@ def make_plan(inputs: Sequence[str], output: str, options: PlanOptions) -> tuple
     "-" among the inputs is stdin, as output stdout. Raises NoPhotosFound, or UsageProblem for an input that does not
     exist, an output inside an input folder, two photos that would get the same output, an output that is an input.
     """
+    try:
+        return _plan(inputs, output, options)
+    except OSError as error:  # paths that are not there are told apart above: this is a store that does not answer
+        raise UsageProblem(
+            f"{', '.join([*inputs, output])}: {error}", hint="Check the addresses and your rights there."
+        ) from error
+
+
+def _plan(inputs: Sequence[str], output: str, options: PlanOptions) -> tuple[Job, ...]:
     sources = [None if given == "-" else parse_location(given) for given in inputs]
     if sources.count(None) > 1:
         raise UsageProblem("stdin can be read once", hint="Give - only once.")

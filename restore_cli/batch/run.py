@@ -9,10 +9,10 @@ from typing import Literal, Protocol
 
 from restore_cli.batch.local import LocalEngine
 from restore_cli.batch.plan import Job
+from restore_cli.batch.ray_cluster import RayOptions
 from restore_cli.batch.result import PhotoResult
 from restore_cli.batch.stop import StopSignal
 from restore_cli.batch.worker import Worker
-from restore_cli.errors import UsageProblem
 from restore_cli.imaging.atomic import sweep
 
 EngineName = Literal["local", "ray"]
@@ -28,13 +28,12 @@ class Engine(Protocol):
         ...
 
 
-def choose_engine(name: EngineName, *, threads: int | None = None) -> Engine:
-    """threads: photos decoded and encoded beside the device, None chooses. Raises UsageProblem."""
+def choose_engine(name: EngineName, *, threads: int | None = None, cluster: RayOptions | None = None) -> Engine:
+    """threads: photos decoded and encoded beside the device, None chooses. Raises UsageProblem (no cluster)."""
     if name == "ray":
-        raise UsageProblem(
-            "the ray engine is not available in this version",
-            hint="Leave --engine out; --shard I/N splits a collection over several machines.",
-        )
+        from restore_cli.batch.ray_engine import RayEngine
+
+        return RayEngine(cluster or RayOptions(), threads=threads)
     return LocalEngine(threads=threads)
 
 

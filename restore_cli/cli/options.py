@@ -12,6 +12,7 @@ from restore_cli.errors import UsageProblem
 from restore_cli.restoration.settings import Precision
 
 if TYPE_CHECKING:
+    from restore_cli.batch.ray_cluster import RayOptions
     from restore_cli.batch.shard import Shard
 
 ExistingChoice = Literal["skip", "overwrite", "fail"]
@@ -102,6 +103,23 @@ def parse_shard(text: str | None) -> Shard:
     from restore_cli.batch.shard import Shard, parse_shard
 
     return Shard() if text is None else parse_shard(text)
+
+
+def parse_cluster(
+    engine: str, address: str | None, workers: int | None, gpus_per_worker: float | None, device: str
+) -> RayOptions | None:
+    """What --engine ray is told; None for another engine. Raises UsageProblem."""
+    from restore_cli.batch.ray_cluster import RayOptions
+
+    if engine == "ray":
+        if gpus_per_worker is None and device == "cpu":
+            gpus_per_worker = 0.0
+        return RayOptions(address=address or "auto", workers=workers, gpus_per_worker=gpus_per_worker)
+    if (address, workers, gpus_per_worker) != (None, None, None):
+        raise UsageProblem(
+            "--ray-address, --workers and --gpus-per-worker are for a cluster", hint="Add --engine ray, or leave them."
+        )
+    return None
 
 
 def as_path(text: str | None) -> Path | None:

@@ -77,7 +77,33 @@ def restore(
     watch: Annotated[
         bool, typer.Option("--watch", help="Go on with what appears in the folders.", rich_help_panel=LOOKING)
     ] = False,
-    engine: Annotated[Engine, typer.Option("--engine", rich_help_panel=MACHINES)] = "local",
+    engine: Annotated[
+        Engine, typer.Option("--engine", help="ray: on a Ray cluster that exists already.", rich_help_panel=MACHINES)
+    ] = "local",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            "--ray-address",
+            metavar="auto|HOST:PORT|ray://HOST:PORT",
+            help="auto: the cluster that this machine is part of, or $RAY_ADDRESS.",
+            rich_help_panel=MACHINES,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", metavar="N", help="Default: what the cluster has room for.", rich_help_panel=MACHINES
+        ),
+    ] = None,
+    gpus_per_worker: Annotated[
+        float | None,
+        typer.Option(
+            "--gpus-per-worker",
+            metavar="F",
+            help="0.5 lets two workers share a GPU; default 1 where the cluster has any.",
+            rich_help_panel=MACHINES,
+        ),
+    ] = None,
     shard: opt.ShardChoice = None,
 ) -> None:
     """Restore photos. The last path is the destination; inputs are never written to."""
@@ -111,6 +137,7 @@ def restore(
             encoding=EncodeOptions(quality=quality, strip_metadata=strip_metadata),
             existing=existing,
             engine=engine,
+            cluster=opt.parse_cluster(engine, ray_address, workers, gpus_per_worker, device),
             threads=opt.parse_jobs(jobs),
             as_json=as_json,
             report=report,

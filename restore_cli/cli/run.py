@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from restore_cli.batch.ledger import Existing
     from restore_cli.batch.plan import Job, PlanOptions
     from restore_cli.batch.processor import Processor
+    from restore_cli.batch.ray_cluster import RayOptions
     from restore_cli.batch.report.page import ReportPage
     from restore_cli.batch.result import PhotoResult
     from restore_cli.batch.run import Engine, EngineName
@@ -43,6 +44,7 @@ class RunRequest:
     encoding: EncodeOptions
     existing: Existing
     engine: EngineName = "local"
+    cluster: RayOptions | None = None
     threads: int | None = None
     as_json: bool = False
     report: Path | None = None
@@ -54,7 +56,7 @@ def run_and_exit(request: RunRequest) -> None:
     from restore_cli.batch.run import choose_engine
     from restore_cli.batch.stop import StopSignal
 
-    engine = choose_engine(request.engine, threads=request.threads)
+    engine = choose_engine(request.engine, threads=request.threads, cluster=request.cluster)
     jobs, watcher = _plan(request)
     with contextlib.ExitStack() as stack:
         data = stack.enter_context(data_stdout()) if request.as_json or request.output == "-" else None
