@@ -9,6 +9,8 @@ import typer
 
 from restore_cli.cli.train import BatchSize, Config, Device, Output, Precision, Resume, Steps, Workers, run_stage
 
+PHOTOS_PER_LINE = 100
+
 
 def faces(
     clean: Annotated[Path, typer.Option(help="Folder of clean photos; their faces are cut out first.")],
@@ -29,7 +31,7 @@ def faces(
 def _cut_out(photos: Path, output: Path, config: Path | None) -> Path:
     """The folder of aligned faces in the run's folder, filled where it is not yet."""
     from restore_cli import weights
-    from restore_cli.cli.console import console
+    from restore_cli.cli.console import say
     from restore_cli.errors import WeightsMissing
     from restore_cli.restoration.faces.crops import cut_faces
     from restore_cli.restoration.faces.detection import DOWNLOAD_HINT, FaceDetector
@@ -40,7 +42,12 @@ def _cut_out(photos: Path, output: Path, config: Path | None) -> Path:
     detector = weights.face_detector_path()
     if detector is None:
         raise WeightsMissing("finding faces to train on needs the face detector", hint=DOWNLOAD_HINT)
+
+    def report(done: int, of: int) -> None:
+        if done % PHOTOS_PER_LINE == 0:
+            say(f"looked for faces in {done} of {of} photos")
+
     found = PhotoFolder.find(photos).training
-    count = cut_faces(found, output / "faces", FaceDetector(detector), face_px=stage.network.face_px)
-    console().print(f"{count} faces in {len(found)} photos")
+    count = cut_faces(found, output / "faces", FaceDetector(detector), face_px=stage.network.face_px, report=report)
+    say(f"{count} faces in {len(found)} photos")
     return output / "faces"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from restore_cli import imaging, weights
+from restore_cli import imaging
 from restore_cli.cli.main import main
-from restore_cli.restoration.faces import load_face_restorer
 from restore_cli.weights.manifest import add_to_manifest
 from restore_cli.weights.places import model_folder
 
@@ -48,17 +48,27 @@ def install_detector() -> None:
     add_to_manifest(folder, name="face-detector", roles=("face_detector",), file="yunet.onnx", origin="test")
 
 
-def test_a_run_makes_a_generator_that_restores_faces(arguments: list[str], tmp_path: Path) -> None:
+def test_a_run_makes_a_generator_that_restores_faces(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the folder of the run as --model: what it does not hold comes from the bundled model."""
     install_detector()
     assert main(arguments) == 0
     assert len(list((tmp_path / "run" / "faces").glob("*.png"))) == 2
-    model = weights.resolve_model(tmp_path / "run")
-    restorer = load_face_restorer("on", model=model)
-    assert restorer is not None
-    photo = imaging.read(tmp_path / "photos" / "one.png").pixels
-    refined, records = restorer.refine(photo)
-    assert [record.action for record in records] == ["refined"]
-    assert (refined != photo).any()
+    capsys.readouterr()
+    restore = ["restore", "--json", "--model", str(tmp_path / "run"), "--no-scratches", "--device", "cpu"]
+    results = []
+    for faces in ("on", "off"):
+        target = tmp_path / f"{faces}.png"
+        assert main([*restore, "--faces", faces, str(DATA / "astronaut.jpg"), str(target)]) == 0
+        results.append((json.loads(capsys.readouterr().out)["faces"], imaging.read(target).pixels.astype(int)))
+    (found, refined), (none, plain) = results
+    assert [face["action"] for face in found] == ["refined"]
+    assert none == []
+    changed = np.argwhere((refined != plain).any(axis=2))
+    x, y, width, height = found[0]["box"]
+    assert changed.min(axis=0) == pytest.approx([y, x], abs=0.6 * height)
+    assert changed.max(axis=0) == pytest.approx([y + height, x + width], abs=0.6 * height)
 
 
 def test_without_the_detector_it_says_how_to_get_it(
