@@ -55,6 +55,7 @@ def connect(address: str) -> Any:
         _knock(chosen)
     debug = logger.isEnabledFor(logging.DEBUG)
     level = logging.INFO if debug else logging.ERROR
+    os.environ.setdefault("RAY_COLOR_PREFIX", "0")  # its own messages go to our log files too
     try:
         ray.init(address=chosen, log_to_driver=debug, logging_level=level, configure_logging=True)
     except SystemExit as error:  # what Ray does when the head node stays silent

@@ -6,6 +6,7 @@ those that were only there are done then, and the one to blame uses up its tries
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections import deque
@@ -20,12 +21,14 @@ from restore_cli.batch.ray_cluster import INSTALL, RayOptions
 from restore_cli.batch.result import PhotoResult
 from restore_cli.batch.worker import Worker
 from restore_cli.errors import OldPhotoError, UsageProblem
+from restore_cli.imaging.atomic import sweep
 
 logger = logging.getLogger(__name__)
 RETRIES = 3
 """How often a photo is tried again after its worker died."""
 FAILED_STARTS = 3
 """So many workers in a row that died before they were ready, for each one wanted, mean that none will ever be."""
+REASON_LETTERS = 240
 PATIENCE_SECONDS = 30.0
 """Without any worker, until a line says so."""
 
@@ -64,6 +67,7 @@ class Crew:
         self._waiting = deque(jobs)
         self._again: deque[Try] = deque()
         self._members: list[Member] = []
+        self._left_behind: set[Path] = set()
         self._failed_starts = 0
         self._last_seen = time.monotonic()
         resources = ray.cluster_resources()
@@ -151,10 +155,12 @@ class Crew:
         return rows
 
     def dismiss(self) -> None:
-        """End all workers, whatever they are doing."""
-        for member in self._members:
+        """End all workers, whatever they are doing, and clear up after those that died."""
+        for member in tuple(self._members):
             self._lose(member)
-        self._members.clear()
+        for folder in self._left_behind:
+            with contextlib.suppress(OSError):
+                sweep(folder)
 
     def _start(self, member: Member, attempt: Try, started: Callable[[Job], None]) -> None:
         started(attempt.job)
@@ -177,9 +183,10 @@ class Crew:
 
     def _died_with(self, attempt: Try, error: Exception) -> PhotoResult | None:
         attempt = Try(job=attempt.job, deaths=attempt.deaths + 1)
+        self._left_behind |= {target.parent for target in attempt.job.targets if isinstance(target, Path)}
         reason = _reason(error)
         if attempt.deaths <= RETRIES:
-            logger.warning("%s: its worker died, trying again: %s", attempt.job.shown, reason)
+            logger.warning("%s is tried again: %s", attempt.job.shown, reason)
             self._again.append(attempt)
             return None
         message = f"its worker died {attempt.deaths} times, the last time so: {reason} Is there enough memory for it?"
@@ -200,6 +207,7 @@ def _is_relative(job: Job) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """Ray's last paragraph says why; the lines before it are names and numbers of its own."""
+    """Ray's last paragraph says why: its first sentences, before the advice."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    reason = lines[-1] if lines else type(error).__name__
+    return reason if len(reason) <= REASON_LETTERS else reason[:REASON_LETTERS].rpartition(". ")[0] + "."

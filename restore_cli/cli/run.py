@@ -59,7 +59,8 @@ def run_and_exit(request: RunRequest) -> None:
     engine = choose_engine(request.engine, threads=request.threads, cluster=request.cluster)
     jobs, watcher = _plan(request)
     with contextlib.ExitStack() as stack:
-        data = stack.enter_context(data_stdout()) if request.as_json or request.output == "-" else None
+        prints = request.as_json or request.output == "-" or request.engine == "ray"  # Ray itself writes to stdout
+        data = stack.enter_context(data_stdout()) if prints else None
         stop = stack.enter_context(StopSignal())
         worker = _worker(request, len(jobs), stdout=data)
         page = stack.enter_context(_page(request.report, worker)) if request.report else None

@@ -25,10 +25,10 @@ from restore_cli.batch.names import Naming
 from restore_cli.batch.plan import PlanOptions, make_plan
 from restore_cli.batch.processor import Processed
 from restore_cli.batch.result import PhotoResult
-from restore_cli.batch.run import choose_engine, run_batch
+from restore_cli.batch.run import run_batch
 from restore_cli.batch.stop import StopSignal
 from restore_cli.batch.worker import Order, Prepared, Worker
-from restore_cli.errors import OutOfMemory, UsageProblem, WeightsMissing
+from restore_cli.errors import OutOfMemory, WeightsMissing
 from restore_cli.imaging import Photo
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -406,11 +406,6 @@ def test_the_number_of_threads_shows_nowhere_in_the_files(
     assert all(
         (out / name).read_bytes() == (other / name).read_bytes() for name in written(out) if not name.endswith(JOURNAL)
     )
-
-
-def test_ray_is_for_later() -> None:
-    with pytest.raises(UsageProblem, match="not available in this version"):
-        choose_engine("ray")
 
 
 def test_no_photo_is_current_outside_a_step() -> None:

@@ -1,0 +1,228 @@
+"""Runs on a small Ray cluster in this machine: two workers, each a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clumsy import Clumsy  # beside this file
+from PIL import Image
+
+from restore_cli.batch.journal import NAME as JOURNAL
+from restore_cli.batch.local import LocalEngine
+from restore_cli.batch.plan import PlanOptions, make_plan
+from restore_cli.batch.ray_cluster import RayOptions, connect
+from restore_cli.batch.ray_crew import RETRIES
+from restore_cli.batch.ray_engine import RayEngine
+from restore_cli.batch.result import PhotoResult
+from restore_cli.batch.run import Engine, run_batch
+from restore_cli.batch.shard import Shard
+from restore_cli.batch.stop import StopSignal
+from restore_cli.batch.worker import Order, Worker
+from restore_cli.errors import UsageProblem, WeightsMissing
+
+ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'oldphoto[ray]'")
+HERE = Path(__file__).parent
+
+DEADLY = 77
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """The address of a Ray cluster with room for two workers. Starting it takes longer than all tests together."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_worker_niceness", "0")
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # else Ray writes a token into the home folder
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), str(HERE.parents[1])]))
+        ray.init(
+            address="local",
+            num_cpus=2,
+            num_gpus=0,
+            include_dashboard=False,
+            log_to_driver=False,
+            object_store_memory=80 << 20,
+            _node_ip_address="127.0.0.1",
+        )
+        yield ray.get_runtime_context().gcs_address
+        ray.shutdown()
+
+
+@pytest.fixture
+def engine(cluster: str) -> RayEngine:
+    return RayEngine(RayOptions(workers=2))
+
+
+@pytest.fixture
+def photos(tmp_path: Path, make_photo: Callable[..., Path]) -> Path:
+    """Eight photos, two of them in a subfolder."""
+    for number in range(8):
+        make_photo(tmp_path / "in" / ("sub" if number > 5 else "") / f"{number}.png", level=10 + number)
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def clumsy(tmp_path: Path) -> Clumsy:
+    (tmp_path / "notes").mkdir()
+    return Clumsy(notes=str(tmp_path / "notes"), deadly_level=DEADLY)
+
+
+def run(
+    photos: Path | str, out: Path | str, processor: Clumsy, engine: Engine, options: PlanOptions | None = None
+) -> list[PhotoResult]:
+    plan = make_plan([str(photos)], str(out), options or PlanOptions(recursive=True))
+    return list(run_batch(plan, Worker(Order(processor=processor)), engine=engine))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != JOURNAL)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def facts(rows: list[PhotoResult]) -> list[PhotoResult]:
+    """Rows without what may differ: their order, the time, and the output folder."""
+    return sorted((replace(row, seconds=0.0, output=None) for row in rows), key=lambda row: row.input)
+
+
+def by_name(rows: list[PhotoResult]) -> dict[str, PhotoResult]:
+    return {Path(row.input).name: row for row in rows}
+
+
+def test_rows_and_files_are_those_of_the_local_engine(
+    photos: Path, tmp_path: Path, clumsy: Clumsy, engine: Engine
+) -> None:
+    (photos / "bad.png").write_bytes(b"no photo")
+    there = run(photos, tmp_path / "there", clumsy, engine)
+    assert clumsy.noted("load") in (1, 2)  # once for each worker that got a photo, not for each photo
+    here = run(photos, tmp_path / "here", clumsy, LocalEngine())
+    assert facts(there) == facts(here)
+    assert {row.output for row in there} == {row.output and row.output.replace("here", "there") for row in here}
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
+    assert [row.status for row in run(photos, tmp_path / "there", clumsy, LocalEngine())].count("skipped") == 8
+
+
+def test_a_worker_that_finds_no_room_holds_nothing_up(
+    photos: Path, tmp_path: Path, clumsy: Clumsy, cluster: str
+) -> None:
+    rows = run(photos, tmp_path / "out", clumsy, RayEngine(RayOptions(workers=3)))
+    assert [row.status for row in rows] == ["done"] * 8
+    assert clumsy.noted("load") <= 2
+
+
+def test_relative_paths_begin_where_the_command_was_given(
+    photos: Path, tmp_path: Path, clumsy: Clumsy, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = run("in", "out", clumsy, engine, PlanOptions())
+    assert {row.output for row in rows} == {f"out/{number}.png" for number in range(6)}
+    assert len(contents(tmp_path / "out")) == 6
+
+
+def test_photos_of_a_dead_worker_are_done_elsewhere(
+    photos: Path, tmp_path: Path, clumsy: Clumsy, engine: Engine, make_photo: Callable[..., Path]
+) -> None:
+    make_photo(photos / "0.png", level=DEADLY)
+    rows = run(photos, tmp_path / "out", replace(clumsy, deaths=1), engine)
+    assert clumsy.noted("death") == 1
+    assert [row.status for row in rows] == ["done"] * 8
+    run(photos, tmp_path / "here", replace(clumsy, deaths=0), LocalEngine())
+    assert contents(tmp_path / "out") == contents(tmp_path / "here")
+
+
+def test_a_photo_that_always_kills_its_worker_fails_and_takes_no_other_with_it(
+    photos: Path, tmp_path: Path, clumsy: Clumsy, engine: Engine, make_photo: Callable[..., Path]
+) -> None:
+    make_photo(photos / "4.png", level=DEADLY)
+    rows = by_name(run(photos, tmp_path / "out", clumsy, engine))
+    assert clumsy.noted("death") == 1 + RETRIES
+    assert {name for name, row in rows.items() if row.status == "failed"} == {"4.png"}
+    assert len(rows) == 8
+    assert f"its worker died {1 + RETRIES} times" in (rows["4.png"].error or "")
+
+
+def test_missing_weights_on_a_machine_end_the_run(photos: Path, tmp_path: Path, clumsy: Clumsy, engine: Engine) -> None:
+    with pytest.raises(WeightsMissing, match=r"^on .*gone"):
+        run(photos, tmp_path / "out", replace(clumsy, load_fails_with=WeightsMissing("gone")), engine)
+
+
+def test_shards_together_do_everything_once(photos: Path, tmp_path: Path, clumsy: Clumsy, engine: Engine) -> None:
+    rows = []
+    for index in (1, 2):
+        shard = PlanOptions(recursive=True, shard=Shard(index=index, count=2))
+        rows += run(photos, tmp_path / "out", clumsy, engine, shard)
+    assert sorted(Path(row.input).stem for row in rows) == list("01234567")
+    assert {row.status for row in rows} == {"done"}
+
+
+def test_photos_in_a_store(photos: Path, tmp_path: Path, clumsy: Clumsy, engine: Engine) -> None:
+    """local:// is fsspec's plugin for disks: all workers see the same."""
+    rows = run(f"local://{photos}", f"local://{tmp_path}/out", clumsy, engine)
+    assert {row.status for row in rows} == {"done"}
+    run(photos, tmp_path / "here", clumsy, LocalEngine())
+    made = {name: content for name, content in contents(tmp_path / "out").items() if ".oldphoto-journal" not in name}
+    assert made == contents(tmp_path / "here")
+    assert {row.status for row in run(f"local://{photos}", f"local://{tmp_path}/out", clumsy, engine)} == {"skipped"}
+
+
+def test_what_is_finished_stays_when_the_run_is_stopped(
+    photos: Path, tmp_path: Path, clumsy: Clumsy, engine: Engine
+) -> None:
+    stop = StopSignal()
+    plan = make_plan([str(photos)], str(tmp_path / "out"), PlanOptions(recursive=True))
+    slow = Worker(Order(processor=replace(clumsy, slow_seconds=0.2)))
+    rows = []
+    for row in run_batch(plan, slow, engine=engine, stop=stop):
+        rows.append(row)
+        stop.request()
+    assert 1 <= len(rows) < 8
+    assert len(contents(tmp_path / "out")) == len(rows)
+    again = run(photos, tmp_path / "out", clumsy, engine)
+    assert [row.status for row in again].count("skipped") == len(rows)
+
+
+def test_a_program_that_is_connected_keeps_its_cluster(cluster: str) -> None:
+    assert connect("127.0.0.1:1") is ray
+
+
+def test_stdin_is_here_and_not_there(clumsy: Clumsy, engine: Engine) -> None:
+    plan = make_plan(["-"], "-", PlanOptions())
+    with pytest.raises(UsageProblem, match="stdin"):
+        list(run_batch(plan, Worker(Order(processor=clumsy)), engine=engine))
+
+
+def test_a_driver_that_is_killed_resumes(photos: Path, tmp_path: Path, cluster: str) -> None:
+    command = [sys.executable, str(HERE / "inverter.py"), "restore", "-r", "--json", str(photos), str(tmp_path / "out")]
+    command += ["--engine", "ray", "--ray-address", cluster, "--workers", "2"]
+    slow = {**os.environ, "INVERTER_SECONDS": "0.5"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=slow) as driver:
+        assert driver.stdout is not None
+        first = json.loads(driver.stdout.readline())
+        os.kill(driver.pid, signal.SIGKILL)
+    assert first["status"] == "done"
+    _wait_until_free()
+    done = len(contents(tmp_path / "out"))
+    ran = subprocess.run(command, capture_output=True, check=False)
+    rows = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert (ran.returncode, len(rows)) == (0, 8), ran.stderr.decode()
+    assert 1 <= [row["status"] for row in rows].count("skipped") == done
+    assert not list((tmp_path / "out").rglob("*.tmp"))
+    for photo in photos.rglob("*.png"):
+        after = np.asarray(Image.open(tmp_path / "out" / photo.relative_to(photos)))
+        assert np.array_equal(after, 255 - np.asarray(Image.open(photo)))
+
+
+def _wait_until_free() -> None:
+    """Until Ray has ended the workers of a driver that is gone."""
+    deadline = time.monotonic() + 30
+    while ray.available_resources().get("CPU", 0) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
