@@ -118,9 +118,7 @@ def run_stage(stage: str, options: dict[str, Any]) -> None:
         train(request)
         return
     with _bar(stage) as report:
-        figures = train(request, report=report, validated=_tell)
-    for name, value in figures.items():
-        say(f"{name}: {value:.4f}")
+        train(request, report=report, validated=_tell)
     say(f"written to {request.output}")
 
 

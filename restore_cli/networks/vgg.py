@@ -41,7 +41,7 @@ class VGG19(nn.Module):
         self.config = config
         widths = [config.width * min(2**level, 8) for level in range(len(CONVS_A_LEVEL))]
         before = 3
-        self.levels = nn.ModuleList()
+        self.levels = nn.ModuleList()  # of nn.ModuleList
         for width, count in zip(widths, CONVS_A_LEVEL, strict=True):
             ins = [before, *[width] * (count - 1)]
             self.levels.append(nn.ModuleList(nn.Conv2d(channels, width, 3, padding=1) for channels in ins))
@@ -56,7 +56,8 @@ class VGG19(nn.Module):
         for number, level in enumerate(self.levels):
             if number:
                 x = F.max_pool2d(x, 2)
-            for place, conv in enumerate(level):  # type: ignore[arg-type]
+            assert isinstance(level, nn.ModuleList)
+            for place, conv in enumerate(level):
                 x = F.relu(conv(x))
                 if place == 0:
                     features.append(x)

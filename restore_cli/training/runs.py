@@ -10,6 +10,7 @@ import time
 import cv2
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from restore_cli.errors import OldPhotoError, TrainingStopped, UsageProblem
 from restore_cli.training.build import build, refuse_mixture
@@ -118,6 +119,8 @@ def _accelerator(request: TrainRequest) -> Accelerator:
     on_gpu = torch.cuda.is_available() and name != "cpu"
     if request.precision == "fp16" and not on_gpu:
         raise UsageProblem("fp16 needs a GPU", hint="use --precision bf16 or fp32")
+    # accelerate keeps one state a process: a second run in it may want another device or precision.
+    AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
     names = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
     automatic = "bf16" if on_gpu and torch.cuda.is_bf16_supported() else "no"
     return Accelerator(cpu=name == "cpu", mixed_precision=names.get(request.precision, automatic))

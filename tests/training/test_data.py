@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,10 +6,22 @@ import pytest
 import torch
 from PIL import Image
 from tests_training_photos import write_photos
+from torch.utils.data import DataLoader
 
 from restore_cli.errors import NoPhotosFound, TrainingStopped
 from restore_cli.training.config import DataConfig
-from restore_cli.training.data import AgedCrops, PhotoFolder, RealCrops, StepSampler, Together, random_crop
+from restore_cli.training.data import (
+    AgedCrops,
+    PhotoFolder,
+    RealCrops,
+    StepSampler,
+    Together,
+    photo_or_next,
+    random_crop,
+    to_tensor,
+    unreadable_photos,
+)
+from restore_cli.training.synthesis import age
 
 CONFIG = DataConfig(crop=32, context=8, validation_photos=0, recipe={"name": "mixed"})
 
@@ -58,6 +71,44 @@ def test_an_unreadable_photo_is_counted_and_passed_over(photos: Path, caplog: py
         crops[number]
     assert {path.name for path in crops.cache.unreadable} == {"broken.jpg"}
     assert caplog.text.count("broken.jpg") == 1
+
+
+def test_workers_share_what_they_find_unreadable(photos: Path) -> None:
+    """Each process has a cache of its own; the main one, which reads none, must know all the same."""
+    (photos / "broken.jpg").write_bytes(b"\xff\xd8nothing")
+    crops = AgedCrops(PhotoFolder.find(photos).training, CONFIG, seed=0)
+    list(DataLoader(crops, batch_sampler=StepSampler(micro_batch=2, first=0, count=6), num_workers=2))
+    assert crops.cache.unreadable == set()
+    assert unreadable_photos(crops) == 1
+    assert unreadable_photos(Together(crops, RealCrops(crops.paths, CONFIG, seed=0))) == 1
+
+
+def test_the_number_of_workers_does_not_show_in_the_samples(photos: Path) -> None:
+    crops = AgedCrops(PhotoFolder.find(photos).training, CONFIG, seed=0)
+    sampler = StepSampler(micro_batch=2, first=0, count=3)
+    alone, shared = (list(DataLoader(crops, batch_sampler=sampler, num_workers=n)) for n in (0, 2))
+    for one, other in zip(alone, shared, strict=True):
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_sample_is_what_degrade_makes_of_the_crop(photos: Path) -> None:
+    """`oldphoto degrade` shows what training sees because both call `age` and nothing else."""
+    crops = AgedCrops(PhotoFolder.find(photos).training, replace(CONFIG, context=0, grey_share=0.0), seed=5)
+    rng = np.random.default_rng([5, 3])
+    clean = random_crop(photo_or_next(crops.paths, crops.cache, 3, 5), 32, (1.0, 1.0), rng)
+    rng.random()  # whether it is made grey
+    aged = age(clean, rng, crops.recipe)
+    assert torch.equal(crops[3]["aged"], to_tensor(aged.image))
+    assert torch.equal(crops[3]["mask"][0], torch.from_numpy(aged.mask).float())
+
+
+def test_nested_photos_of_any_known_format_are_found(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    names = ("x.PNG", "a/y.jfif", "a/b/z.jp2", "a/b/w.webp", "a/.hidden.png", "a/notes.txt")
+    for name in names:
+        (tmp_path / name).touch()
+    assert {path.name for path in PhotoFolder.find(tmp_path).training} == {"x.PNG", "y.jfif", "z.jp2", "w.webp"}
 
 
 def test_a_folder_of_unreadable_photos_stops_training(tmp_path: Path) -> None:

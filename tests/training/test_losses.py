@@ -47,6 +47,43 @@ def test_dice_is_zero_where_all_is_found_and_near_one_where_nothing_is():
     assert losses.dice(torch.full_like(mask, -100), mask).item() == pytest.approx(1 - 1 / 51)
 
 
+def judged(*scales: list[float]) -> list[list[torch.Tensor]]:
+    """What a discriminator with one-number layers would return; the last number of each scale is the score."""
+    return [[torch.full((1, 1, 2, 2), value) for value in layers] for layers in scales]
+
+
+def test_lsgan_is_the_squared_distance_summed_over_scales():
+    found = judged([9.0, 0.5], [9.0, -1.0])
+    assert losses.lsgan(found, real=True).item() == pytest.approx(0.25 + 4)
+    assert losses.lsgan(found, real=False).item() == pytest.approx(0.25 + 1)
+
+
+def test_feature_matching_leaves_out_the_scores():
+    """Two layers differ by 1 and 3: 4 / 2 layers * 4; the other scale is equal: half of it. Scores do not count."""
+    made, real = judged([1.0, 5.0, 0.0], [2.0, 2.0, 0.0]), judged([2.0, 2.0, 7.0], [2.0, 2.0, 9.0])
+    assert losses.feature_matching(made, real).item() == pytest.approx(4 / 2 * (1 + 3) / 2)
+
+
+def test_feature_matching_has_the_published_weight():
+    """10 * 4 / (n_layers + 1) / n_scales for each layer, n_layers = 3, two scales: 5 for each of 8 layers."""
+    made, real = judged(*[[1.0] * 4 + [0.0]] * 2), judged(*[[0.0] * 5] * 2)
+    assert 10 * losses.feature_matching(made, real).item() == pytest.approx(5 * 8)
+
+
+def test_perceptual_weighs_the_five_activations():
+    made = [torch.full((1, 1, 2, 2), float(n)) for n in (32, 16, 8, 4, 2)]
+    real = [torch.zeros(1, 1, 2, 2) for _ in made]
+    assert losses.perceptual(made, real).item() == pytest.approx(1 + 1 + 1 + 1 + 2)
+
+
+def test_real_pictures_get_no_gradient():
+    made, real = (torch.ones(1, 1, 2, 2, requires_grad=True) for _ in range(2))
+    pairs = [[made * 2, made]], [[real * 3, real]]
+    (losses.feature_matching(*pairs) + losses.perceptual([made] * 5, [real * 2] * 5)).backward()
+    assert made.grad is not None
+    assert real.grad is None
+
+
 def test_psnr_of_tensors():
     """An error of 0.2 of a range of 2 is 20 dB."""
     image = torch.zeros(1, 3, 4, 4)

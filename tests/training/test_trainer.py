@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from tests_training_photos import write_photos
 
 from restore_cli.errors import TrainingStopped
@@ -17,7 +19,9 @@ from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.stage_detector import DetectorStage, DetectorStageConfig
 from restore_cli.training.trainer import Trainer, rate_factor
 
-LOOP = LoopConfig(steps=4, batch_size=2, lr=1e-3, ema=0.9, log_every=1, validate_every=100, warmup_steps=2)
+LOOP = LoopConfig(
+    steps=4, batch_size=2, lr=1e-3, ema=0.9, log_every=1, validate_every=100, warmup_steps=2, tensorboard=False
+)
 DATA = DataConfig(crop=32, context=0, validation_photos=1, validation_crop=32)
 
 
@@ -70,6 +74,55 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(photos: Pa
     with pytest.raises(TrainingStopped, match="step 1"):
         run.run()
     assert run.checkpoint.read_bytes() == before
+
+
+def test_an_infinite_gradient_stops_before_it_reaches_the_weights(photos: Path, tmp_path: Path) -> None:
+    """The losses are still numbers then, and a checkpoint after the step would hold what is not."""
+    run = trainer(photos, tmp_path / "run")
+    last = run.stage.networks["detector"].last
+    assert isinstance(last, torch.nn.Conv2d)
+    last.weight.register_hook(lambda gradient: gradient * torch.inf)
+    before = {key: value.clone() for key, value in run.stage.networks.state_dict().items() if "weight" in key}
+    with pytest.raises(TrainingStopped, match="gradient of detector"):
+        run.run()
+    after = run.stage.networks.state_dict()
+    assert all(torch.equal(value, after[key]) for key, value in before.items())
+    assert not run.checkpoint.exists()
+
+
+def test_a_checkpoint_is_kept_while_losses_are_far_above_normal(photos: Path, tmp_path: Path) -> None:
+    run = trainer(photos, tmp_path / "run")
+    run.save()
+    good = run.checkpoint.read_bytes()
+    run.guard.check("detector", {"a": 1.0}, step=1, hint="")
+    run.guard.check("detector", {"a": 100.0}, step=2, hint="")
+    run.step = 2
+    run.save()
+    assert run.checkpoint.read_bytes() == good
+
+
+@pytest.fixture
+def bf16() -> Iterator[Accelerator]:
+    """accelerate keeps one state a process, which the next test must not meet."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield Accelerator(cpu=True, mixed_precision="bf16")
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def test_bf16_channels_last_and_clipping_train(photos: Path, tmp_path: Path, bf16: Accelerator) -> None:
+    """Not the last digit is looked at, only that such a run goes through and learns something finite."""
+    loop = replace(LOOP, channels_last=True, clip_norm=0.1, accumulate=2)
+    (tmp_path / "run").mkdir()
+    config = DetectorStageConfig(network=UNetConfig(base=2, levels=2))
+    stage = DetectorStage(config=config, loop=loop, data=DATA, clean=photos, damage=None)
+    run = Trainer(stage, tmp_path / "run", accelerator=bf16, workers=0)
+    before = {key: value.clone() for key, value in stage.networks.named_parameters()}
+    seen: list[float] = []
+    run.report = lambda step, steps, losses: seen.extend(losses.values())
+    run.run()
+    assert len(seen) == 2 * loop.steps
+    assert all(0 < value < 100 for value in seen)
+    assert any(not torch.equal(value, before[key]) for key, value in stage.networks.named_parameters())
 
 
 def test_a_checkpoint_of_another_network_is_refused(photos: Path, tmp_path: Path) -> None:
