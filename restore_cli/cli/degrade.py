@@ -23,6 +23,14 @@ RecipeName = Annotated[
         "mixed: both, and sound photos, as training sees them.",
     ),
 ]
+Config = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        metavar="FILE|NAME",
+        help="Instead of --recipe: that of a training configuration (small_stage2, a TOML file, a STAGE.run.json).",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Another seed ages every photo differently.")]
 Damage = Annotated[
     str | None,
@@ -37,6 +45,7 @@ Targets = Annotated[
 def degrade(
     paths: Paths,
     recipe: RecipeName = "published",
+    config: Config = None,
     seed: Seed = 0,
     damage: Damage = None,
     targets: Targets = None,
@@ -49,13 +58,15 @@ def degrade(
     from restore_cli.batch.discover import find_photos
     from restore_cli.errors import NoPhotosFound
     from restore_cli.training.ageing import AgeingSettings
+    from restore_cli.training.config import recipe_of
     from restore_cli.training.outlines import DamageOutlines
-    from restore_cli.training.recipes import by_name
+    from restore_cli.training.recipes import by_name, from_table
 
     given, output = split_paths(paths)
     inputs = [Path(name) for name in given]
     outlines = None if damage is None else DamageOutlines.load(Path(damage))
-    settings = AgeingSettings(recipe=by_name(recipe), seed=seed, outlines=outlines)
+    chosen = by_name(recipe) if config is None else from_table(recipe_of(config))
+    settings = AgeingSettings(recipe=chosen, seed=seed, outlines=outlines)
     if targets is not None:
         find_photos(inputs, recursive=recursive, output=Path(targets))  # refuses a folder inside an input
     found = find_photos(inputs, recursive=recursive, output=Path(output))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -36,6 +36,9 @@ def damage(
     for chance, add in kinds:
         if rng.random() < chance:
             add(photo)
+    # A chance of zero draws nothing: recipes without torn edges age a photo as they did before there were any.
+    if recipe.torn_edge_chance and rng.random() < recipe.torn_edge_chance:
+        add_torn_edge(photo)
     if outlines is not None and rng.random() < recipe.outline_chance:
         add_outlines(photo, outlines)
     return photo.picture, photo.mask
@@ -172,11 +175,34 @@ def add_torn_corner(photo: DamagedPrint) -> None:
     end = corner + np.array((0, inwards[1] * reach[1]))
     tear = strokes.edge_walk(rng, start, end, 3 * scale, 0.35)
     outside = corner - 4 * scale * inwards
+    _tear_off(photo, tear, ((start[0], outside[1]), *tear, (outside[0], end[1]), outside))
+
+
+def add_torn_edge(photo: DamagedPrint) -> None:
+    """A strip along one side is missing, deeper at one end than at the other."""
+    rng, scale = photo.rng, photo.scale
+    far = np.array((photo.width, photo.height), float)
+    upright, at_far_side = rng.random(2) < 0.5
+    along, across = (1, 0) if upright else (0, 1)  # axes of the side and of the depth
+    depths = far[across] * rng.uniform(0.01, 0.12, 2)
+    ends = np.zeros((2, 2))
+    ends[:, along] = (-2, far[along] + 2)
+    ends[:, across] = far[across] - depths if at_far_side else depths
+    tear = strokes.edge_walk(rng, ends[0], ends[1], 3 * scale, 0.3)
+    outside = ends[::-1].copy()
+    outside[:, across] = far[across] + 4 * scale if at_far_side else -4 * scale
+    _tear_off(photo, tear, (*tear, *outside))
+
+
+def _tear_off(
+    photo: DamagedPrint, tear: strokes.Points, around: Sequence[strokes.Points | tuple[float, float]]
+) -> None:
+    """What is inside `around` is gone: what lies behind shows, and bare fibres along the tear."""
+    rng, scale = photo.rng, photo.scale
     fibres, piece = photo.canvas(), photo.canvas()
     strokes.draw_line(fibres, tear, scale * rng.uniform(2, 6))
     photo.cover(fibres, photo.paper, soft_px=0.4 * scale, opacity=rng.uniform(0.5, 1))
-    around = np.array(((start[0], outside[1]), *tear, (outside[0], end[1]), outside))
-    strokes.fill(piece, around)
+    strokes.fill(piece, np.array(around))
     behind = rng.uniform(0, 40) if rng.random() < 0.5 else rng.uniform(200, 255)
     photo.cover(piece, np.full(3, behind), soft_px=0.4 * scale, opacity=1.0)
 

@@ -82,16 +82,25 @@ class Recipe:
     stain_chance: float = 0.12
     loss_chance: float = 0.25  # emulsion gone in patches
     loss_rate: Range = (0.2, 1.2)
-    torn_chance: float = 0.12
+    torn_chance: float = 0.12  # a corner is gone
+    torn_edge_chance: float = 0.05  # a strip along a side is gone
     opacity: Range = (0.4, 1.0)  # of damage at its core
     light_share: float = 0.65  # of scratches, cracks, dust and hairs: paper shows through; the others are dark
     visible_step: float = 10.0  # grey levels of 255 from which a change counts as damage in the mask
     hidden_by_grain: float = 1.5  # times the mean fine contrast around: what else a change must exceed to be seen
 
 
-# The first two are what models are measured with: damage in proportion to the picture, and every picture aged.
+# The first two are what models are measured with: damage in proportion to the picture, and every picture aged. They
+# must not change, or figures could no longer be compared; what came later is in the third alone.
 PUBLISHED = Recipe(name="published", published_share=1.0, enlarge=(1.0, 1.0))
-REALISTIC = Recipe(name="realistic", published_share=0.0, enlarge=(1.0, 1.0), sound_chance=0.0, severity=(0.5, 1.0))
+REALISTIC = Recipe(
+    name="realistic",
+    published_share=0.0,
+    enlarge=(1.0, 1.0),
+    sound_chance=0.0,
+    severity=(0.5, 1.0),
+    torn_edge_chance=0.0,
+)
 MIXED = Recipe(name="mixed", published_share=0.4)  # to train with: all that occurs, sound photos among it
 RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (PUBLISHED, REALISTIC, MIXED)}
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,18 @@ def test_targets_are_what_a_restoration_should_give(
     assert capsys.readouterr().out == ""
 
 
+def test_what_a_training_run_saw_can_be_shown(clean: Path, tmp_path: Path) -> None:
+    """By the name of a shipped configuration, by a file, or by what a run has written down."""
+    (tmp_path / "mine.toml").write_text('[data]\nrecipe = { name = "published", holes_chance = 0.0 }\n')
+    settings = {"settings": {"data": {"recipe": {"name": "published", "holes_chance": 0.0}}}}
+    (tmp_path / "stage2.run.json").write_text(json.dumps(settings))
+    for output, config in (("toml", tmp_path / "mine.toml"), ("run", tmp_path / "stage2.run.json")):
+        assert main(["degrade", str(clean), str(tmp_path / output), "--config", str(config)]) == 0
+    assert written(tmp_path / "toml") == written(tmp_path / "run")
+    assert np.asarray(Image.open(tmp_path / "run" / "a_mask.png")).max() == 0
+    assert main(["degrade", str(clean), str(tmp_path / "small"), "--config", "small_stage2"]) == 0
+
+
 def test_outlines_from_a_folder_are_used(clean: Path, tmp_path: Path) -> None:
     outlines = tmp_path / "outlines"
     outlines.mkdir()
@@ -90,6 +103,9 @@ def test_a_bad_photo_fails_alone(clean: Path, tmp_path: Path, capsys: pytest.Cap
         (["{clean}", "{tmp}/old", "--targets", "{tmp}/old"], 2, "both"),
         (["{clean}", "{tmp}/old", "--recipe", "sepia"], 2, "sepia"),
         (["{clean}", "{tmp}/old", "--seed", "-1"], 2, "seed"),
+        (["{clean}", "{tmp}/old", "--config", "small_stage9"], 2, "small_stage9"),
+        (["{clean}", "{tmp}/old", "--config", "finetune_detector"], 2, "no recipe"),
+        (["{clean}", "{tmp}/old", "--config", "{tmp}/none.json"], 2, "none.json"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(

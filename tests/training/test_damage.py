@@ -25,6 +25,7 @@ PROCEDURAL = [
     kinds.add_dust,
     kinds.add_hairs,
     kinds.add_torn_corner,
+    kinds.add_torn_edge,
 ]
 
 
@@ -103,6 +104,19 @@ def test_a_torn_corner_takes_the_corner(photo: Picture) -> None:
         kinds.add_torn_corner(sheet)
         corners += int(sum(sheet.mask[y, x] for y in (0, -1) for x in (0, -1)))
     assert corners >= 6
+
+
+def test_a_torn_edge_takes_a_side(photo: Picture) -> None:
+    """Whole sides, of every direction, but never much of the picture."""
+    torn = []
+    for seed in range(12):
+        sheet = print_of(photo, seed)
+        kinds.add_torn_edge(sheet)
+        shares = [sheet.mask[0].mean(), sheet.mask[-1].mean(), sheet.mask[:, 0].mean(), sheet.mask[:, -1].mean()]
+        torn.append(int(np.argmax(shares)))
+        assert max(shares) > 0.5
+        assert sheet.mask.mean() < 0.25
+    assert set(torn) == {0, 1, 2, 3}
 
 
 def test_no_damage_leaves_the_picture_alone(photo: Picture) -> None:
