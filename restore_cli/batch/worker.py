@@ -28,6 +28,7 @@ from restore_cli.batch.sidecar import sidecar
 from restore_cli.batch.source import read_source
 from restore_cli.errors import OldPhotoError
 from restore_cli.imaging import Photo, read, read_mask
+from restore_cli.imaging.atomic import write_to_stream
 from restore_cli.imaging.photo import Pixels
 
 logger = logging.getLogger(__name__)
@@ -227,8 +228,7 @@ class Worker:
         )
         if job.target is None:
             assert self._stdout is not None
-            self._stdout.write(encoded.result)
-            self._stdout.flush()
+            write_to_stream(self._stdout, encoded.result)
         else:
             self._ledger.enter(
                 job.target,

@@ -116,12 +116,11 @@ def data_stdout() -> Iterator[BinaryIO]:
     stream = os.fdopen(kept, "wb")
     try:
         yield stream
-        stream.flush()
     finally:
         with contextlib.suppress(OSError):  # a reader that went away has been reported already
             caught.flush()
         os.dup2(kept, 1)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # whoever wrote has flushed, and said what went wrong
             stream.close()
 
 

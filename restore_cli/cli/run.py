@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import typer
 
-from restore_cli.cli.console import data_stdout
+from restore_cli.cli.console import complain, data_stdout
 from restore_cli.cli.display import RunDisplay
 from restore_cli.errors import NoPhotosFound, UsageProblem
 
@@ -55,6 +55,7 @@ def run_and_exit(request: RunRequest) -> None:
     """Plan, run and show; raises typer.Exit with the contract's code unless all is well."""
     from restore_cli.batch.run import choose_engine
     from restore_cli.batch.stop import StopSignal
+    from restore_cli.imaging.atomic import write_to_stream
 
     engine = choose_engine(request.engine, threads=request.threads, cluster=request.cluster)
     jobs, watcher = _plan(request)
@@ -71,10 +72,12 @@ def run_and_exit(request: RunRequest) -> None:
             if page is not None:
                 page.add(result)
             if request.as_json and data is not None:
-                data.write(result.to_json().encode() + b"\n")
-                data.flush()
+                write_to_stream(data, result.to_json().encode() + b"\n")
     display.summary(interrupted=stop.requested)
-    code = 130 if stop.requested else 1 if display.tally.failed else 0
+    problem = page.problem if page is not None else None
+    if problem is not None:
+        complain(problem)
+    code = 130 if stop.requested else 1 if display.tally.failed or problem is not None else 0
     if code:
         raise typer.Exit(code)
 

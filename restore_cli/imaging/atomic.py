@@ -50,8 +50,10 @@ def whole_file(target: Path) -> Iterator[BinaryIO]:
     """Open a seekable file that takes the name `target` when the block ends without an exception.
 
     An existing file is replaced in one step and lends its permissions; a symbolic link is replaced, not followed.
-    Raises PhotoUnwritable for everything the system refuses, inside the block too; nothing is left behind then.
+    Raises PhotoUnwritable for everything the system refuses, inside the block too, and for devices and pipes, whose
+    name a file must not take; nothing is left behind then.
     """
+    _refuse_devices(target)
     try:
         file, temporary = _temporary_beside(target)
         try:
@@ -71,6 +73,15 @@ def whole_file(target: Path) -> Iterator[BinaryIO]:
         _sync_folder(target.parent)
     except OSError as error:
         raise unwritable(error, target) from error
+
+
+def write_to_stream(stream: BinaryIO, content: bytes) -> None:
+    """Write all of it, now. Raises PhotoUnwritable."""
+    try:
+        stream.write(content)
+        stream.flush()
+    except OSError as error:
+        raise unwritable(error, None) from error
 
 
 def unwritable(error: OSError, target: Path | None) -> PhotoUnwritable:
@@ -94,6 +105,17 @@ def sweep(folder: Path) -> int:
 def is_temporary(name: str) -> bool:
     """Whether a file of this name is an unfinished output of ours and no photo."""
     return _TEMPORARY.match(os.fsencode(name)) is not None
+
+
+def _refuse_devices(target: Path) -> None:
+    try:
+        mode = target.stat().st_mode
+    except OSError:  # not there, or a link to nowhere
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise PhotoUnwritable(
+            f"{shown(target)} cannot be written: it is a device or a pipe", hint="Name a file.", path=target
+        )
 
 
 def _temporary_beside(target: Path) -> tuple[BinaryIO, Path]:

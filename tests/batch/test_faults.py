@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import random
@@ -164,6 +165,55 @@ def test_a_reader_of_json_that_goes_away_ends_the_run_quietly(photos: Path, tmp_
         assert running.wait(timeout=60) == 1
     assert "Traceback" not in told
     assert "bug" not in told
+
+
+@pytest.fixture
+def full_device(tmp_path: Path) -> Iterator[Path]:
+    """A stream that takes nothing: a full disk behind a redirection. One of our own, in case it is replaced."""
+    device = tmp_path / "full"
+    made = subprocess.run(["mknod", str(device), "c", "1", "7"], capture_output=True)
+    if made.returncode:
+        pytest.skip("making a device is not allowed here")
+    try:
+        device.write_bytes(b"x")
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            pytest.skip("devices do not work on this disk")
+    yield device
+    device.unlink()
+
+
+@pytest.mark.parametrize("arguments", [["--json", "in", "out"], ["in/0.png", "-"]])
+def test_stdout_on_a_full_disk_is_said_and_no_bug(
+    photos: Path, tmp_path: Path, full_device: Path, arguments: list[str]
+) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, str(SCRIPT), "restore", *arguments]
+    with full_device.open("wb") as stdout:
+        ran = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, env=environment, cwd=tmp_path, text=True)
+    assert ran.returncode == 1
+    assert "the output stream cannot be written: the disk is full" in ran.stderr
+    assert "bug" not in ran.stderr
+
+
+def test_a_full_disk_costs_the_report_and_not_the_run(photos: Path, tmp_path: Path, small_disk: Path) -> None:
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(90_000))
+    code, rows, told = finish("--report", small_disk / "run.html", photos, tmp_path / "out")
+    assert code == 1
+    assert [row["status"] for row in rows] == ["done"] * PHOTOS
+    assert "run.html cannot be written: the disk is full" in told
+    assert "failed  seconds" in told
+    assert list(small_disk.iterdir()) == [ballast]
+
+
+def test_a_device_is_not_replaced_by_a_file(photos: Path, tmp_path: Path, full_device: Path) -> None:
+    """As root, --report /dev/null would take the null device away from everybody."""
+    code, _, told = finish("--report", full_device, photos, tmp_path / "out")
+    assert code == 1
+    assert "is a device or a pipe" in told
+    assert full_device.is_char_device()
+    assert_all_there(photos, tmp_path / "out")
 
 
 def test_watch_takes_up_what_is_fully_written(tmp_path: Path, make_photo: MakePhoto) -> None:

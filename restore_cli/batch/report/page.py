@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,17 +15,22 @@ from typing import Any
 import restore_cli
 from restore_cli.batch.report.card import card
 from restore_cli.batch.result import PhotoResult, Tally
+from restore_cli.errors import PhotoUnwritable
 from restore_cli.imaging.atomic import unwritable, whole_file
 
 _BLOCK_BYTES = 1 << 20
 
 
 class ReportPage:
-    """Collects cards on the disk, not in memory; leaving its `with` writes the page. Raises PhotoUnwritable."""
+    """Collects cards on the disk, not in memory; leaving its `with` writes the page.
+
+    A disk that fills up during the run costs the page and not the run: `problem` then says why there is no page.
+    """
 
     def __init__(self, path: Path, *, facts: Mapping[str, Any]) -> None:
-        """facts: model and settings of the run, shown once."""
+        """facts: model and settings of the run, shown once. Raises PhotoUnwritable."""
         self._path = path
+        self.problem: PhotoUnwritable | None = None
         self._facts = facts
         self._tally = Tally()
         self._begun = datetime.now().astimezone()
@@ -39,18 +45,25 @@ class ReportPage:
     def add(self, result: PhotoResult) -> None:
         """One more photo."""
         self._tally = self._tally.plus(result)
-        self._cards.write(card(result, self._path.parent).encode("utf-8"))
+        if self.problem is None:
+            try:
+                self._cards.write(card(result, self._path.parent).encode("utf-8"))
+            except OSError as problem:
+                self.problem = unwritable(problem, self._path)
 
     def __enter__(self) -> ReportPage:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         try:
-            if self._tally.photos:
+            if self._tally.photos and self.problem is None:
                 with whole_file(self._path) as file:
                     file.writelines(self._blocks())
+        except PhotoUnwritable as problem:
+            self.problem = problem
         finally:
-            self._cards.close()
+            with contextlib.suppress(OSError):  # it would write what a full disk has not taken
+                self._cards.close()
 
     def _blocks(self) -> Iterator[bytes]:
         yield self._head().encode("utf-8")
