@@ -1,0 +1,129 @@
+"""How many samples a second each stage trains on, and how long it waits for them.
+
+Drawn photos and networks with random weights: neither changes the time. Run:
+python benchmarks/bench_training.py [--config small|published] [--stages detector stage1 stage2] [--device cpu|cuda]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from accelerate import Accelerator
+from PIL import Image
+
+from restore_cli.networks import VAE, VGG19, VGG_RELEASED
+from restore_cli.training.config import DataConfig, LoopConfig, from_table, read_config, shipped
+from restore_cli.training.request import STAGE_CONFIGS
+from restore_cli.training.stage import Stage
+from restore_cli.training.stage_detector import DetectorStage
+from restore_cli.training.stage_mapping import MappingStage
+from restore_cli.training.stage_vae import VAEStage
+from restore_cli.training.trainer import Trainer
+
+WARM_UP, PHOTOS, SYNTHESISED = 2, 24, 60
+
+
+def draw_photos(folder: Path) -> Path:
+    """Soft noise of 480 x 360 pixels: as much work to age as any photo."""
+    folder.mkdir()
+    for number in range(PHOTOS):
+        noise = np.random.default_rng(number).uniform(20, 235, (12, 16, 3)).astype(np.float32)
+        photo = np.rint(cv2.resize(noise, (480, 360), interpolation=cv2.INTER_CUBIC)).clip(0, 255).astype(np.uint8)
+        Image.fromarray(photo).save(folder / f"{number}.png")
+    return folder
+
+
+def make_stage(name: str, config_name: str, photos: Path, loop_changes: dict[str, object]) -> Stage:
+    file = shipped(config_name, name)
+    assert file is not None
+    table = read_config(file, name)
+    plain = {"sheet_every": 0, "tensorboard": False, "validate_every": 10**9, "checkpoint_minutes": 1e9, "log_every": 1}
+    loop = replace(from_table(LoopConfig, table["loop"], "loop"), **plain, **loop_changes)
+    data = replace(from_table(DataConfig, table["data"], "data"), validation_photos=1)
+    config = from_table(STAGE_CONFIGS[name], table["stage"], "stage")
+    common = {"config": config, "loop": loop, "data": data, "clean": photos, "damage": None}
+    if name == "detector":
+        return DetectorStage(**common)
+    vgg = VGG19(VGG_RELEASED) if config.perceptual else None
+    if name == "stage1":
+        return VAEStage(**common, old=photos, vgg=vgg)
+    vae_table = read_config(shipped(config_name, "stage1"), "stage1")
+    vae_config = from_table(STAGE_CONFIGS["stage1"], vae_table["stage"], "stage").network
+    return MappingStage(**common, vae_a=VAE(vae_config), vae_b=VAE(vae_config), detector=None, vgg=vgg)
+
+
+class Clock(Trainer):
+    """A trainer that keeps the times of its steps and writes nothing at its end."""
+
+    def __init__(self, *arguments: object, **options: object) -> None:
+        super().__init__(*arguments, **options)  # type: ignore[arg-type]
+        self.steps: list[float] = []
+        self.waits: list[float] = []
+
+    def _log(self, losses: dict[str, float], *, seconds: float) -> None:
+        assert all(np.isfinite(value) for value in losses.values())
+        self.steps.append(seconds)
+        self.waits.append(self.waited_seconds)
+
+    def _validate(self) -> dict[str, float]:
+        return {}
+
+    def save(self) -> None:
+        """Nothing to keep."""
+
+
+def synthesis_rate(stage: Stage) -> float:
+    """Samples one CPU core makes a second, by the process's own CPU time."""
+    dataset = stage.dataset()
+    for number in range(PHOTOS):
+        dataset[number]
+    start = time.process_time()
+    for number in range(SYNTHESISED):
+        dataset[PHOTOS + number]
+    return SYNTHESISED / (time.process_time() - start)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", default="small", choices=("small", "published"))
+    parser.add_argument("--stages", nargs="+", default=("detector", "stage1", "stage2"))
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=6, help="timed, after the warm-up")
+    parser.add_argument("--workers", type=int, default=1)
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    accelerator = Accelerator(cpu=options.device == "cpu", mixed_precision="bf16" if options.device == "cuda" else "no")
+    rows = []
+    for name in options.stages:
+        with tempfile.TemporaryDirectory() as folder:
+            photos = draw_photos(Path(folder) / "photos")
+            loop = {"steps": WARM_UP + options.steps, "batch_size": options.batch, "accumulate": 1}
+            stage = make_stage(name, options.config, photos, loop)
+            made = synthesis_rate(stage)
+            clock = Clock(stage, Path(folder), accelerator=accelerator, workers=options.workers)
+            clock.run()
+        step, wait = (statistics.median(times[WARM_UP:]) for times in (clock.steps, clock.waits))
+        rate, waiting = options.batch / (step + wait), wait / (step + wait)
+        rows.append({"stage": name, "samples_a_second": rate, "waiting": waiting, "synthesis_a_cpu_second": made})
+        print(
+            f"{name:10} {rate:8.2f} samples/s, {waiting:5.1%} waiting; {made:6.0f} samples made a CPU second",
+            flush=True,
+        )
+    facts = {"config": options.config, "device": options.device, "batch": options.batch, "crop": stage.data.crop}
+    versions = {"torch": torch.__version__, "threads": torch.get_num_threads(), "machine": platform.machine()}
+    print(json.dumps({"rows": rows, **facts, **versions}))
+
+
+if __name__ == "__main__":
+    main()
