@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 FAILURES_LISTED = 50
 """Rows of the closing table; each failure was reported when it happened."""
 NAME_WIDTH = 32
+SECONDS_LOOKED_BACK = 600
+"""For the time left: Rich's half minute is less than a large scan takes on a CPU."""
 
 
 class RunDisplay:
@@ -118,6 +120,7 @@ def _progress() -> Progress:
         TimeRemainingColumn(),
         console=console(),
         transient=True,
+        speed_estimate_period=SECONDS_LOOKED_BACK,
     )
 
 
