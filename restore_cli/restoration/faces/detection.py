@@ -7,7 +7,7 @@ are cut into overlapping tiles, which bounds the memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,22 +83,25 @@ class FaceDetector:
         Turned faces are looked for in a small copy, and in full where that or no upright face says it is worth it.
         """
         bgr = _as_bgr_bytes(image)
-        upright = self._scan(bgr, UPRIGHT_SCORE)
+        copies = list(_halvings(bgr))
+        is_small = max(bgr.shape[:2]) <= GLANCE_PX
+        glances = copies if is_small else list(_halvings(_shrink_to(bgr, GLANCE_PX)))
+        upright = self._scan(copies, UPRIGHT_SCORE)
         found = [upright]
         for quarter_turns in (1, 2, 3):
-            turned = np.ascontiguousarray(np.rot90(bgr, quarter_turns))
-            rows = self._scan(_shrink_to(turned, GLANCE_PX), TURNED_SCORE)
-            if len(rows) or not len(upright):
-                rows = self._scan(turned, TURNED_SCORE)
+            rows = self._scan(_turned(glances, quarter_turns), TURNED_SCORE)
+            if not is_small and (len(rows) or not len(upright)):
+                rows = self._scan(_turned(copies, quarter_turns), TURNED_SCORE)
             found.append(_turn_back(rows, quarter_turns, bgr.shape[:2]))
         rank = np.concatenate([rows[:, 14] - (TURNED_HANDICAP if turns else 0) for turns, rows in enumerate(found)])
         return [_face(row) for row in _one_per_face(np.concatenate(found), rank)]
 
-    def _scan(self, bgr: Bytes, score: float) -> Rows:
-        """Detections of at least `score` in all copies of a picture, in the picture's coordinates."""
+    def _scan(self, copies: Sequence[Bytes], score: float) -> Rows:
+        """Detections of at least `score` in all copies of a picture, in the coordinates of the first."""
+        height, width = copies[0].shape[:2]
         found: list[Rows] = []
-        for copy in _halvings(bgr):
-            scale = np.float32(bgr.shape[1] / copy.shape[1]), np.float32(bgr.shape[0] / copy.shape[0])
+        for copy in copies:
+            scale = np.float32(width / copy.shape[1]), np.float32(height / copy.shape[0])
             for left, top, tile in _tiles(copy):
                 rows = self._detect(tile)
                 rows = rows[_whole(rows, left, top, tile.shape[:2], copy.shape[:2])]
@@ -137,6 +140,11 @@ def _halvings(bgr: Bytes) -> Iterator[Bytes]:
     while max(bgr.shape[:2]) > COARSEST_PX:
         bgr = _shrink_to(bgr, max(bgr.shape[:2]) // 2)
         yield bgr
+
+
+def _turned(copies: Sequence[Bytes], quarter_turns: int) -> list[Bytes]:
+    """Views, which cost no memory: only their tiles are copied."""
+    return [np.rot90(copy, quarter_turns) for copy in copies]
 
 
 def _tiles(bgr: Bytes) -> Iterator[tuple[int, int, Bytes]]:
