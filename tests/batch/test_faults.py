@@ -7,11 +7,12 @@ import errno
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +33,10 @@ def photos(tmp_path: Path, make_photo: MakePhoto) -> Path:
     return tmp_path / "in"
 
 
-def start(*arguments: str | Path, seconds: float = 0.0) -> subprocess.Popen[str]:
-    """The command with the Inverter, which takes so many seconds a photo."""
+def start(*arguments: str | Path, seconds: float = 0.0, wrapper: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """The command with the Inverter, which takes so many seconds a photo. wrapper: a command to start it with."""
     return subprocess.Popen(
-        [sys.executable, str(SCRIPT), "restore", *map(str, arguments)],
+        [*wrapper, sys.executable, str(SCRIPT), "restore", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -124,6 +125,32 @@ def test_a_read_only_disk_is_one_row_a_photo_and_no_work(photos: Path, small_dis
     assert code == 1
     assert [row["status"] for row in rows] == ["failed"] * PHOTOS
     assert "read-only" in str(rows[0]["error"])
+
+
+def test_what_may_not_be_read_is_one_row_each(photos: Path, tmp_path: Path) -> None:
+    """A photo, and a whole folder: who passes over it in silence has lied about being done."""
+    (photos / "shut").mkdir()
+    (photos / "3.png").rename(photos / "shut" / "3.png")
+    for closed in (photos / "5.png", photos / "shut"):
+        closed.chmod(0)
+    with start("--json", "-r", photos, tmp_path / "out", wrapper=without_roots_power()) as running:
+        out, _ = running.communicate(timeout=60)
+    (photos / "shut").chmod(0o700)
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert running.returncode == 1
+    failed = {Path(row["input"]).name: row["error"] for row in rows if row["status"] == "failed"}
+    assert set(failed) == {"5.png", "shut"}
+    assert all("Permission denied" in error for error in failed.values())
+    assert len(rows) - len(failed) == PHOTOS - 2
+
+
+def without_roots_power() -> list[str]:
+    """The start of a command that obeys permissions, as everybody's does but root's."""
+    if os.geteuid():
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("root may read everything")
+    return ["setpriv", "--inh-caps=-all", "--bounding-set=-dac_override,-dac_read_search"]
 
 
 def test_two_runs_on_one_folder_leave_it_whole(photos: Path, tmp_path: Path) -> None:
