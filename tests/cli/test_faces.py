@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from restore_cli import imaging
+from restore_cli import Restorer, RestoreSettings, imaging
+from restore_cli.batch.restoring import RestoringProcessor
 from restore_cli.cli.main import main
 from restore_cli.networks import VAE, FaceGenerator, Mapping, MappingConfig, SpadeConfig, VAEConfig
 from restore_cli.weights import save_network, write_manifest
@@ -189,3 +190,25 @@ def test_faces_installed_later_are_worth_another_run(
         assert main(arguments) == 0
         statuses.append(row(capsys)["status"])
     assert statuses == ["done", "skipped", "done", "skipped"]
+
+
+@pytest.mark.usefixtures("detector")
+def test_on_a_gpu_the_faces_of_several_photos_go_together_and_come_out_as_alone(
+    couple: Path, gentle_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Computed on the CPU: what a GPU changes is only that photos are taken in groups."""
+    settings = RestoreSettings(scratches=False, faces="on", strength=0.5)
+    processor = RestoringProcessor(str(gentle_model), "cpu", "fp32", None, settings)
+    processor.load()
+    assert processor.photos_at_once == 1
+    colour = imaging.read(couple)
+    grey = imaging.Photo(np.ascontiguousarray(colour.pixels[:, :288, :1]), None, imaging.Carried())
+    together = processor.process_all([(colour, None), (grey, None)])
+    for photo, grouped in zip((colour, grey), together, strict=True):
+        alone = processor.process(photo, None)
+        assert len(grouped.faces) == len(alone.faces) > 0
+        assert grouped.pixels.shape == photo.pixels.shape
+        assert np.abs(grouped.pixels.astype(int) - alone.pixels).max() <= 1
+    monkeypatch.setattr(Restorer, "device_name", "cuda")
+    processor.load()
+    assert processor.photos_at_once > 1
