@@ -26,18 +26,32 @@ class Conv(nn.Conv2d):
         if winograd.pays(self, x):
             weight = winograd.transform_weight(self.weight)
             parts = [self._by_winograd(photo, weight, above, below) for photo in x]
-            return parts[0][None] if len(parts) == 1 else torch.stack(parts)
+            return parts[0] if len(parts) == 1 else torch.cat(parts)
         if above == below == p:
-            return super().forward(x)
+            plain = self.padding_mode != "reflect" or torch.is_grad_enabled() or self.stride != (1, 1)
+            return super().forward(x) if plain or min(x.shape[2:]) < 2 * p else self._mended(x, p)
         padded = F.pad(x, (p, p, above, below), mode="reflect" if self.padding_mode == "reflect" else "constant")
         return F.conv2d(padded, self.weight, self.bias, self.stride)
 
+    def _mended(self, x: Tensor, p: int) -> Tensor:
+        """With zero padding and the border done again: the same, without a padded copy of x."""
+        out = F.conv2d(x, self.weight, self.bias, padding=p)
+        sides = (
+            (out[:, :, :p], x[:, :, : 2 * p], (p, p, p, 0)),
+            (out[:, :, -p:], x[:, :, -2 * p :], (p, p, 0, p)),
+            (out[:, :, :, :p], x[:, :, :, : 2 * p], (p, 0, p, p)),
+            (out[:, :, :, -p:], x[:, :, :, -2 * p :], (0, p, p, p)),
+        )
+        for wrong, source, padding in sides:
+            wrong.copy_(F.conv2d(F.pad(source, padding, mode="reflect"), self.weight, self.bias))
+        return out
+
     def _by_winograd(self, x: Tensor, weight: Tensor, above: int, below: int) -> Tensor:
-        """x: (C, H, W). Returns (K, H + above + below - 2, W), in channels_last order."""
+        """x: (C, H, W). Returns (1, K, H + above + below - 2, W), in channels_last order."""
         height, width = x.shape[1] + above + below - 2, x.shape[2]
         padded = _padded(x.permute(1, 2, 0), height, above, below, reflect=self.padding_mode == "reflect")
         out = winograd.convolve(padded, weight, self.bias)
-        return out[:height, :width].permute(2, 0, 1)
+        return out[:height, :width].contiguous()[None].permute(0, 3, 1, 2)  # in this order it counts as channels_last
 
 
 def _padded(rows: Tensor, height: int, above: int, below: int, *, reflect: bool) -> Tensor:

@@ -35,7 +35,7 @@ def transform_weight(weight: Tensor) -> Tensor:
     line = torch.tensor(rows, dtype=torch.float64)
     square = torch.einsum("cj,ri->crij", line, line).reshape(36, 9).to(weight)  # columns first, as in `convolve`
     k, c = weight.shape[:2]
-    return (square @ weight.permute(2, 3, 1, 0).reshape(9, c * k)).view(36, c, k)
+    return (square @ weight.reshape(k * c, 9).T).view(36, k, c).transpose(1, 2)
 
 
 def convolve(padded: Tensor, transformed: Tensor, bias: Tensor | None) -> Tensor:

@@ -17,16 +17,30 @@ from restore_cli.restoration.planes import Plane, Rows
 
 EXACT_PAIRS = 2**32
 """Pairs of latent positions: all of a photo of one megapixel."""
-NEAR = 32
+NEAR = 16
 """Side of a block of positions that ask together, and width of the margin around it that they ask one by one."""
 MOST_CELLS = 4096
 
 
 def answer_all(block: PartialNonLocal, x: Field, valid: Tensor, target: Plane, bands: Bands) -> Field:
     """x: (C, h, w) features. valid: (h, w) bool. Returns what every position is answered, in `target`."""
+    if block.window is not None:
+        return _windowed(block, x, valid, target, block.window)
     if valid.numel() ** 2 <= EXACT_PAIRS:
         return _exact(block, x, valid, target, bands)
     return _near_and_far(block, x, valid, target)
+
+
+def _windowed(block: PartialNonLocal, x: Field, valid: Tensor, target: Plane, step: int) -> Field:
+    """A fixed grid of neighbourhoods: a row of its blocks needs one row above and one below, no more."""
+    height, width = valid.shape
+    sliding = Sliding(x)
+    for top in range(0, height, step):
+        first, bottom = max(top - step, 0), min(top + step, height)
+        around = sliding.rows(first, min(bottom + step, height))
+        region = slice(top - first, bottom - first), slice(0, width)
+        target.write(top, block.ask(around[0], valid[first : first + around.shape[2]], region)[None])
+    return Field(target)
 
 
 def _exact(block: PartialNonLocal, x: Field, valid: Tensor, target: Plane, bands: Bands) -> Field:

@@ -154,6 +154,8 @@ class _Walk:
     def _non_local(self, block: PartialNonLocal, x: Field, answers: Plane) -> Field:
         """The partial non-local block, its result in the plane of x."""
         valid = self._valid()
+        if block.norm_kind == "none" and bool(valid.all()):
+            return x  # nothing is rebuilt, and no statistics are missed
         asked = answer_all(block, x, valid, answers, self.bands)
         rebuilt = self.bands.layer(block.W, None, asked, answers, relu=False)
         rebuilt = self._blocks(block.res_block, rebuilt)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -12,16 +15,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from restore_cli import weights
+from restore_cli.errors import OutOfMemory
 from restore_cli.networks import ScratchUNet
 from restore_cli.networks.inputs import to_grey
+from restore_cli.networks.unet import fold_batch_norms
 from restore_cli.restoration.device import autocast, resolve_device, resolve_precision
-from restore_cli.restoration.memory import tile_side, working_bytes
+from restore_cli.restoration.memory import SMALLEST_TILE_PX, is_out_of_memory, tile_side, working_bytes
 from restore_cli.restoration.pixels import Pixels, to_tensor
 from restore_cli.restoration.settings import Precision
 from restore_cli.restoration.shapes import as_colour_planes
 from restore_cli.restoration.tiles import Box, grid, padded_size
 from restore_cli.weights import ModelFolder
 
+log = logging.getLogger(__name__)
 Resolution = Literal["full"] | int
 SMALLEST_PX = 64
 """Photos are mirrored up to this side: reflection padding at the lowest level needs two positions."""
@@ -42,7 +48,7 @@ class ScratchDetector:
         dtype: torch.dtype = torch.float32,
         max_memory_bytes: int | None = None,
     ) -> None:
-        self.network = network.to(device)
+        self.network = fold_batch_norms(network).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.device, self.dtype = device, dtype
         self.max_memory_bytes = max_memory_bytes
         self.tile_px: int | None = None
@@ -71,20 +77,62 @@ class ScratchDetector:
         the released code's) and enlarges what it found.
         """
         planes = as_colour_planes(image)
+        found = np.empty(planes.shape[:2], np.float32)
         with torch.inference_mode():
-            return self._at_full_size(planes) if resolution == "full" else self._at_reduced_size(planes, resolution)
+            if resolution != "full":
+                return self._at_reduced_size(planes, resolution)
+            for box, probability in self._tiles(planes):
+                found[box.slices] = probability
+        return found
 
-    def _at_full_size(self, image: Pixels) -> NDArray[np.float32]:
+    def damage(self, image: Pixels, threshold: float) -> NDArray[np.bool_]:
+        """(H, W): where `probability` reaches the threshold; never holds the probabilities of the whole photo."""
+        planes = as_colour_planes(image)
+        found = np.empty(planes.shape[:2], bool)
+        with torch.inference_mode():
+            for box, probability in self._tiles(planes):
+                found[box.slices] = probability >= threshold
+        return found
+
+    def _tiles(self, image: Pixels) -> Iterator[tuple[Box, NDArray[np.float32]]]:
+        """Boxes of the photo and their probabilities; some come twice where memory ran out on the way.
+
+        Raises OutOfMemory if even the smallest tiles do not fit the CPU.
+        """
+        multiple, halo = self.network.config.size_multiple, self.network.config.halo_px
+        side = self._tile_side(halo, multiple)
+        while True:
+            try:
+                yield from self._tiles_of(image, side)
+                return
+            except (torch.cuda.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if side <= SMALLEST_TILE_PX and self.device.type == "cpu":
+                    raise OutOfMemory(
+                        f"a photo of {image.shape[1]} x {image.shape[0]} pixels does not fit the memory of the CPU",
+                        hint="close other programs or give a smaller photo",
+                    ) from error
+            if side <= SMALLEST_TILE_PX:
+                log.warning("%s ran out of memory: looking for damage on the CPU", self.device)
+                yield from self._on_cpu()._tiles(image)
+                return
+            side = max(side // 2 // multiple * multiple, SMALLEST_TILE_PX)
+            log.warning("out of memory: trying again with tiles of %d px", side)
+
+    def _tiles_of(self, image: Pixels, side: int) -> Iterator[tuple[Box, NDArray[np.float32]]]:
         height, width = image.shape[:2]
         multiple, halo = self.network.config.size_multiple, self.network.config.halo_px
         padded = padded_size(height, width, multiple=multiple, smallest=SMALLEST_PX)
-        found = np.empty((height, width), np.float32)
-        for tile in grid(*padded, side=self._tile_side(halo, multiple), multiple=multiple):
+        for tile in grid(*padded, side=side, multiple=multiple):
             seen = tile.grown(halo, *padded)
             probability = self._run(to_grey(to_tensor(image, seen, self.device)))
             inner = tile.clipped(height, width)
-            found[inner.slices] = probability[0, 0][inner.within(seen).slices].cpu().numpy()
-        return found
+            yield inner, probability[0, 0][inner.within(seen).slices].cpu().numpy()
+
+    def _on_cpu(self) -> ScratchDetector:
+        """A copy for photos that do not fit the device."""
+        return ScratchDetector(copy.deepcopy(self.network), device=torch.device("cpu"))
 
     def _at_reduced_size(self, image: Pixels, short_side: int) -> NDArray[np.float32]:
         height, width = image.shape[:2]
@@ -98,7 +146,11 @@ class ScratchDetector:
         return enlarged
 
     def _run(self, grey: Tensor) -> Tensor:
+        grey = grey.contiguous(memory_format=torch.channels_last)
         with autocast(self.device, self.dtype):
+            logits = self.network(grey)
+        if self.dtype != torch.float32 and not bool(logits.isfinite().all()):
+            log.warning("%s gave logits that are no numbers: this tile is redone in float32", self.dtype)
             logits = self.network(grey)
         return logits.float().sigmoid()  # type: ignore[no-any-return]
 

@@ -18,6 +18,8 @@ from restore_cli.networks.convolution import Conv
 from restore_cli.restoration.device import autocast
 from restore_cli.restoration.planes import Plane, Rows
 
+ROWS_AT_ONCE = 4
+"""Rows whose statistics are taken together: few, so that the three looks at them find them in a cache."""
 RowsOf = Callable[[int, int], Tensor]
 """Rows top..bottom of something, (1, C, bottom - top, W)."""
 
@@ -105,11 +107,16 @@ class RunningMoments:
 
     def add(self, rows: Tensor) -> None:
         """rows: (1, C, h, W)."""
-        positions = rows[0].permute(1, 2, 0).flatten(0, 1)
-        variance, mean = torch.var_mean(positions, dim=0, correction=0)
-        number, mean = positions.shape[0], mean.double()
+        for row in torch.split(rows[0].permute(1, 2, 0), ROWS_AT_ONCE):
+            self._add(row.flatten(0, 1))
+
+    def _add(self, positions: Tensor) -> None:
+        """positions: (N, C)."""
+        number, centre = positions.shape[0], positions.mean(dim=0)
+        squares = (positions - centre).square_().sum(dim=0).double()
+        mean = centre.double()
         total, distance = self.count + number, mean - self.mean
-        self.squares = self.squares + variance.double() * number + distance.square() * (self.count * number / total)
+        self.squares = self.squares + squares + distance.square() * (self.count * number / total)
         self.mean = self.mean + distance * (number / total)
         self.count = total
 
@@ -158,11 +165,16 @@ class Bands:
         """A convolution's output kept in `target`, which may be the plane that `source` reads."""
         return Field(target, self._pass(conv, norm, source, target), relu)
 
-    def _pass(self, conv: nn.Module, norm: nn.Module | None, source: Rows, target: Plane | None) -> Moments | None:
+    def _pass(
+        self, conv: nn.Module, norm: nn.Module | None, source: Rows, target: Plane | None, beside: Rows | None = None
+    ) -> Moments | None:
+        """Run a convolution, add what lies `beside`, keep the sum in `target` and its statistics, as far as given."""
         sliding = Sliding(source)
         running = RunningMoments()
         for top, bottom in self.cuts(_height_after(conv, source.height)):
             rows = self.convolved(conv, sliding, top, bottom)
+            if beside is not None:
+                rows += beside.rows(top, bottom)
             if isinstance(norm, nn.InstanceNorm2d):
                 running.add(rows)
             if target is not None:
@@ -172,6 +184,9 @@ class Bands:
     def res_block(self, block: ResBlock, x: Field, spare: Plane, target: Plane) -> Field:
         """x + block(x) in `target`, which is the plane of x or `spare`; what x holds is used up if it is its own."""
         hidden = self.layer(block.conv1, block.norm1, x, spare, relu=True)
+        if not isinstance(block.norm2, nn.InstanceNorm2d):
+            self._pass(block.conv2, None, hidden, target, beside=x)
+            return Field(target)
         change = self.layer(block.conv2, block.norm2, hidden, spare, relu=False)
         return self.write(target, lambda top, bottom: x.rows(top, bottom).add_(change.rows(top, bottom)))
 

@@ -24,7 +24,7 @@ BAND_COPIES = 7
 
 @dataclass(frozen=True)
 class Tiles:
-    """For models that see no further than their convolutions reach."""
+    """For models that see no further than their convolutions reach, where bands would need too much."""
 
     side: int
     """In pixels, a multiple of 4."""
@@ -36,7 +36,7 @@ class Tiles:
 
 @dataclass(frozen=True)
 class BandPlan:
-    """For models with statistics of the whole photo."""
+    """For models with statistics of the whole photo, and for others too where it fits: bands compute nothing twice."""
 
     shelf: Shelf
     rows: int
@@ -59,12 +59,12 @@ Plan = Tiles | BandPlan
 
 def plan(task: Task, budget_bytes: int) -> Plan:
     """The largest pieces that fit; where even the smallest do not, the smallest."""
-    if task.way.is_local:
-        side = tile_side(budget_bytes, BYTES_PER_PX, halo_px=HALO_PX, multiple=4, largest_px=LARGEST_TILE_PX)
-        return Tiles(side)
     height, width = task.padded[0] // 4, task.padded[1] // 4
     floats = plane_floats(task.way, height, width)
     shelf = _shelf(floats, task.device, budget_bytes)
+    if task.way.is_local and (shelf.keep != "float32" or shelf.home != task.device):
+        side = tile_side(budget_bytes, BYTES_PER_PX, halo_px=HALO_PX, multiple=4, largest_px=LARGEST_TILE_PX)
+        return Tiles(side)
     kept = 0 if shelf.keep == "disk" or shelf.home != task.device else floats * (4 if shelf.keep == "float32" else 2)
     per_row = 4 * width * BAND_COPIES * _widest(task.way)
     rows = (budget_bytes - kept) // per_row
@@ -77,7 +77,7 @@ def plane_floats(way: Way, height: int, width: int) -> int:
     """Values of all planes that exist at a time, for a latent of (height, width)."""
     mapping, positions = way.mapping.config, height * width
     planes = 3 if mapping.attention == "non_local" else 2
-    if mapping.attention == "non_local" and positions**2 <= EXACT_PAIRS:
+    if mapping.attention == "non_local" and mapping.window is None and positions**2 <= EXACT_PAIRS:
         planes += 1  # the keys and values of all positions, while the third plane is not there yet
     return positions * max(planes * mapping.width, 4 * way.encoder.stem.conv.out_channels + 2 * mapping.latent)
 

@@ -67,7 +67,7 @@ class _MemoryPlane:
         self.height, _, self.channels = values.shape
 
     def rows(self, top: int, bottom: int) -> Tensor:
-        return self.values[top:bottom].to(self.device, torch.float32, copy=True).permute(2, 0, 1)[None]
+        return self.values[top:bottom].to(self.device, torch.float32, copy=True)[None].permute(0, 3, 1, 2)
 
     def write(self, top: int, rows: Tensor) -> None:
         self.values[top : top + rows.shape[2]] = rows[0].permute(1, 2, 0)
@@ -85,7 +85,7 @@ class _DiskPlane:
         self.file.seek(top * self.row_bytes)
         values = np.fromfile(self.file, np.float16, (bottom - top) * self.width * self.channels)
         shaped = torch.from_numpy(values.reshape(bottom - top, self.width, self.channels))
-        return shaped.to(self.device, torch.float32).permute(2, 0, 1)[None]
+        return shaped.to(self.device, torch.float32)[None].permute(0, 3, 1, 2)
 
     def write(self, top: int, rows: Tensor) -> None:
         self.file.seek(top * self.row_bytes)

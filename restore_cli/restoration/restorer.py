@@ -182,7 +182,7 @@ class Restorer:
                 hint="train one into its folder with `oldphoto train detector`, or use --no-scratches or --mask",
                 path=self.model.folder,
             )
-        return self._detector.probability(image) >= settings.threshold
+        return self._detector.damage(image, settings.threshold)
 
     def _branch(self, damaged: NDArray[np.bool_], settings: RestoreSettings) -> tuple[str, tuple[str, ...]]:
         """Which mapping: quality without damage, else by --attention and size, as far as the model has them."""

@@ -1,0 +1,65 @@
+"""Convolutions by another way give what nn.Conv2d gives; tolerances are float32 rounding of sums over the channels."""
+
+import pytest
+import torch
+from torch import nn
+
+from restore_cli.networks import winograd
+from restore_cli.networks.convolution import Conv
+
+
+def pair(*args, **kwargs):
+    """The same weights in nn.Conv2d and in ours."""
+    torch.manual_seed(0)
+    plain = nn.Conv2d(*args, **kwargs)
+    ours = Conv(*args, **kwargs)
+    ours.load_state_dict(plain.state_dict())
+    return plain, ours
+
+
+@pytest.mark.parametrize("mode", ["zeros", "reflect"])
+@pytest.mark.parametrize(("height", "width"), [(32, 40), (33, 41), (35, 30)])
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+@torch.inference_mode()
+def test_winograd_equals_the_direct_sum(mode, height, width, order):
+    plain, ours = pair(64, 80, 3, padding=1, padding_mode=mode)
+    x = torch.randn(2, 64, height, width).contiguous(memory_format=order)
+    assert winograd.pays(ours, x)
+    assert torch.allclose(ours(x), plain(x), atol=1e-5)
+
+
+@torch.inference_mode()
+def test_winograd_is_as_close_to_float64_as_the_direct_sum():
+    plain, ours = pair(128, 128, 3, padding=1)
+    x = torch.randn(1, 128, 48, 48).abs()
+    exact = plain.double()(x.double())
+    direct = pair(128, 128, 3, padding=1)[0](x)
+    assert (ours(x) - exact).abs().mean() < 2 * (direct - exact).abs().mean()
+
+
+@pytest.mark.parametrize("channels", [8, 64])
+@pytest.mark.parametrize("mode", ["zeros", "reflect"])
+@torch.inference_mode()
+def test_a_band_with_its_neighbours_rows_needs_no_padding(channels, mode):
+    plain, ours = pair(channels, channels, 3, padding=1, padding_mode=mode)
+    x = torch.randn(1, channels, 60, 61)
+    whole = plain(x)
+    assert torch.allclose(ours(x[:, :, :31], 1, 0), whole[:, :, :30], atol=1e-5)
+    assert torch.allclose(ours(x[:, :, 9:41], 0, 0), whole[:, :, 10:40], atol=1e-5)
+    assert torch.allclose(ours(x[:, :, 39:], 0, 1), whole[:, :, 40:], atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(20, 24), (6, 7), (5, 5), (4, 30)])
+@torch.inference_mode()
+def test_reflection_without_a_padded_copy(size):
+    plain, ours = pair(3, 5, 7, padding=3, padding_mode="reflect")
+    x = torch.randn(1, 3, *size)
+    assert torch.allclose(ours(x), plain(x), atol=1e-5)
+
+
+def test_gradients_flow_as_ever():
+    plain, ours = pair(64, 64, 3, padding=1, padding_mode="reflect")
+    x = torch.randn(1, 64, 20, 20)
+    for conv in (plain, ours):
+        conv(x).square().mean().backward()
+    assert torch.allclose(ours.weight.grad, plain.weight.grad)

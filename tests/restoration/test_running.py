@@ -1,0 +1,138 @@
+"""Memory that runs out and precision that overflows change how a photo is restored, not whether."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from restore_cli import Restorer, weights
+from restore_cli.errors import OutOfMemory
+from restore_cli.networks import VAE, Mapping, MappingConfig, VAEConfig
+from restore_cli.restoration import running
+from restore_cli.restoration.plan import BandPlan, Tiles, plan
+
+PHOTO = np.random.default_rng(0).integers(40, 216, (120, 90, 3), dtype=np.uint8)
+DAMAGE = np.zeros(PHOTO.shape[:2], bool)
+DAMAGE[30:34] = True
+
+
+def write_model(folder: Path, mapping: Mapping) -> Path:
+    """One with instance norms, as the released ones have."""
+    torch.manual_seed(0)
+    weights.save_network(VAE(VAEConfig(width=16, latent=16, blocks=1)), folder / "vae.safetensors")
+    weights.save_network(mapping, folder / "map.safetensors")
+    roles = {"encoder": "vae.safetensors", "scratch.mapping": "map.safetensors", "scratch.decoder": "vae.safetensors"}
+    weights.write_manifest(folder, name="norms", roles=roles)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(1)
+    config = MappingConfig(latent=16, width=64, ramp=2, blocks=1, attention="non_local", non_local_blocks=1)
+    return write_model(tmp_path_factory.mktemp("norms"), Mapping(config))
+
+
+def test_out_of_memory_is_tried_again_in_smaller_pieces(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for memory that runs out, which cannot be had on demand: bands of more than four rows do not fit."""
+    restorer = Restorer.load(model, device="cpu", precision="fp32")
+    expected = restorer.restore(PHOTO, DAMAGE).image
+    banded, tried = running.banded, []
+
+    def short_of_memory(task, shelf, rows):
+        tried.append(rows)
+        if rows > 4:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+        return banded(task, shelf, rows)
+
+    monkeypatch.setattr(running, "banded", short_of_memory)
+    found = restorer.restore(PHOTO, DAMAGE).image
+    assert len(tried) > 2
+    assert tried == sorted(tried, reverse=True)
+    assert np.abs(found.astype(int) - expected).max() <= 1  # rounding the other way
+
+
+def test_out_of_memory_to_the_end_is_this_photos_error(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    restorer = Restorer.load(model, device="cpu", precision="fp32")
+
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(running, "banded", no_memory)
+    with pytest.raises(OutOfMemory, match="90 x 120"):
+        restorer.restore(PHOTO, DAMAGE)
+
+
+def test_other_errors_are_not_taken_for_memory(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("shapes do not agree")
+
+    monkeypatch.setattr(running, "banded", broken)
+    with pytest.raises(RuntimeError, match="shapes"):
+        Restorer.load(model, device="cpu", precision="fp32").restore(PHOTO, DAMAGE)
+
+
+def test_what_overflows_in_low_precision_is_redone_in_float32(tmp_path: Path) -> None:
+    """No norm follows the last convolution of a mapping: float16 ends at 65,504."""
+    torch.manual_seed(2)
+    mapping = Mapping(MappingConfig(latent=16, width=16, ramp=1, blocks=1))
+    mapping.last.weight.data *= 1e7
+    restorer = Restorer.load(write_model(tmp_path, mapping), device="cpu", precision="fp16")
+    result = restorer.restore(PHOTO, DAMAGE)
+    exact = Restorer.load(tmp_path, device="cpu", precision="fp32").restore(PHOTO, DAMAGE)
+    assert any("float32" in note for note in result.notes)
+    assert (result.image == exact.image).all()
+
+
+@pytest.mark.parametrize("megabytes", [10_000, 500, 60, 1])
+def test_plans_fit_their_budget_or_are_the_smallest(model: Path, megabytes: int) -> None:
+    restorer = Restorer.load(model, device="cpu", precision="fp32")
+    large = np.zeros((3000, 4000, 3), np.uint8)
+    way = restorer._model.way("scratch")
+    task = running.prepare(way, large, np.zeros((3000, 4000), bool), device=torch.device("cpu"), dtype=torch.float32)
+    made = plan(task, megabytes * 10**6)
+    assert isinstance(made, BandPlan)
+    expected = {10_000: "float32", 500: "float16", 60: "disk", 1: "disk"}
+    assert made.shelf.keep == expected[megabytes]
+    assert made.rows >= 4
+
+
+def test_every_plan_ends_at_a_smallest_one() -> None:
+    side: Tiles | None = Tiles(1024)
+    sides = []
+    while side is not None:
+        sides.append(side.side)
+        side = side.smaller()
+    assert sides == [1024, 512, 256]
+
+
+MEASURE = """
+import json, resource, sys
+import numpy as np
+from restore_cli import Restorer
+from restore_cli.restoration.memory import held_bytes
+restorer = Restorer.load(sys.argv[1], device="cpu", precision="fp32")
+mask = np.zeros((800, 800), bool)
+mask[100:104] = mask[:, 900:903] = True
+restorer.restore(np.zeros((64, 64, 3), np.uint8), mask[:64, :64])  # what the first use of a library holds for good
+held = held_bytes(restorer._model.device)
+restorer.max_memory_bytes = held + int(sys.argv[2])
+image = np.random.default_rng(0).integers(0, 256, (800, 800, 3), dtype=np.uint8)
+restorer.restore(image, mask)
+print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - held))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
+@pytest.mark.parametrize("megabytes", [30, 60])
+def test_memory_stays_within_what_was_given(model: Path, megabytes: int) -> None:
+    """Two thirds of a megapixel through a model with instance norms: whole, they take several times as much."""
+    command = [sys.executable, "-c", MEASURE, str(model), str(megabytes * 10**6)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(run.stdout) < 1.3 * megabytes * 10**6
