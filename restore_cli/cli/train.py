@@ -76,7 +76,7 @@ def stage1(
 @app.command()
 def stage2(
     clean: Clean,
-    vae: Annotated[Path, typer.Option(help="Folder that stage1 wrote; a detector in it gives the masks.")],
+    vae: Annotated[Path, typer.Option(help="Folder of stage1. A detector in it gives masks, a tone network tones; a mapping goes on.")],
     output: Output,
     damage: Damage = None,
     config: Config = None,

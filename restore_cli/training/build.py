@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from torch import nn
 
 from restore_cli.errors import UsageProblem, WeightsDamaged, WeightsMissing
-from restore_cli.networks import VAE, VGG19, ScratchUNet, ToneNet
+from restore_cli.networks import VAE, VGG19, Mapping, ScratchUNet, ToneNet
 from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.request import TrainRequest
 from restore_cli.training.stage import Stage
@@ -49,6 +49,7 @@ def build(request: TrainRequest, loop: LoopConfig, data: DataConfig, config: Any
         vae_b=_part(request.vae, "vae_b", VAE),
         detector=_optional_part(request.vae, "detector", ScratchUNet),
         tone=_optional_part(request.vae, "tone", ToneNet),
+        start=_optional_part(request.vae, f"mapping_{config.branch}", Mapping),
         vgg=_vgg(config.perceptual),
     )
 

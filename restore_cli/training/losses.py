@@ -51,6 +51,30 @@ def dice(logits: Tensor, mask: Tensor) -> Tensor:
     return 1 - (2 * overlap + 1) / (probability.sum() + mask.sum() + 1)
 
 
+def dissimilarity(image: Tensor, target: Tensor) -> Tensor:
+    """1 - structural similarity (Wang et al. 2004) of (B, C, H, W) images in [-1, 1], averaged.
+
+    Gaussian window 11 x 11 with sigma 1.5, complete windows only.
+    """
+    channels = image.shape[1]
+    line = torch.exp(-0.5 * (torch.arange(-5, 6, device=image.device) / 1.5) ** 2)
+    line = (line / line.sum()).to(image.dtype)
+
+    first, second = (image + 1) / 2, (target + 1) / 2
+
+    def windowed(values: Tensor) -> Tensor:
+        rows = F.conv2d(values, line.view(1, 1, -1, 1).expand(channels, 1, -1, 1), groups=channels)
+        return F.conv2d(rows, line.view(1, 1, 1, -1).expand(channels, 1, 1, -1), groups=channels)
+
+    mean1, mean2 = windowed(first), windowed(second)
+    variance1 = windowed(first.square()) - mean1.square()
+    variance2 = windowed(second.square()) - mean2.square()
+    covariance = windowed(first * second) - mean1 * mean2
+    luminance = (2 * mean1 * mean2 + 0.01**2) / (mean1.square() + mean2.square() + 0.01**2)
+    structure = (2 * covariance + 0.03**2) / (variance1 + variance2 + 0.03**2)
+    return 1 - (luminance * structure).mean()
+
+
 def weighted_l1(image: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Mean absolute difference of (B, C, H, W) images where `weight`, (B, 1, H, W) in [0, 1], says it counts."""
     difference = (image - target).abs() * weight

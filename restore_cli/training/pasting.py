@@ -11,7 +11,7 @@ from restore_cli.training.prints import log_uniform
 
 Canvas = NDArray[np.uint8]
 
-LARGEST_SHARE = 0.02  # of the canvas that one outline may cover: larger blots are no scratches, nor can they be filled
+LARGEST_SHARE = 0.006  # of the canvas that one outline may cover: larger blots are no scratches, nor to be filled
 
 
 def paste_outline(canvas: Canvas, rng: np.random.Generator, outlines: DamageOutlines, scale: float) -> None:

@@ -68,7 +68,7 @@ class Recipe:
 
     # Realistic: local damage.
     damage_chance: float = 0.85
-    outline_chance: float = 0.6  # of using real outlines where a folder of them is given
+    outline_chance: float = 0.8  # of using real outlines where a folder of them is given
     outline_rate: Range = (0.2, 1.2)
     scratch_chance: float = 0.65
     scratch_rate: Range = (0.4, 4.0)
@@ -79,15 +79,15 @@ class Recipe:
     dust_rate: Range = (1.0, 25.0)
     hair_chance: float = 0.3
     hair_rate: Range = (0.2, 1.5)
-    stain_chance: float = 0.12
-    loss_chance: float = 0.25  # emulsion gone in patches
+    stain_chance: float = 0.06
+    loss_chance: float = 0.15  # emulsion gone in patches
     loss_rate: Range = (0.2, 1.2)
-    torn_chance: float = 0.12  # a corner is gone
+    torn_chance: float = 0.06  # a corner is gone
     torn_edge_chance: float = 0.05  # a strip along a side is gone
-    opacity: Range = (0.4, 1.0)  # of damage at its core
+    opacity: Range = (0.5, 1.0)  # of damage at its core
     light_share: float = 0.65  # of scratches, cracks, dust and hairs: paper shows through; the others are dark
-    visible_step: float = 10.0  # grey levels of 255 from which a change counts as damage in the mask
-    hidden_by_grain: float = 1.5  # times the mean fine contrast around: what else a change must exceed to be seen
+    visible_step: float = 24.0  # grey levels of 255 from which a change counts as damage in the mask
+    hidden_by_grain: float = 3.0  # times the mean fine contrast around: what else a change must exceed to be seen
 
 
 # The first two are what models are measured with: damage in proportion to the picture, and every picture aged. They

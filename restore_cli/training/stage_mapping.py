@@ -26,7 +26,7 @@ from restore_cli.training import chance
 from restore_cli.training.adversary import fool, tell_apart
 from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, fill_damage, validation_samples
-from restore_cli.training.losses import gradient_l1, perceptual, psnr_of_tensors
+from restore_cli.training.losses import dissimilarity, gradient_l1, perceptual, psnr_of_tensors
 from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
 from restore_cli.training.sheets import ROWS, Row
@@ -49,6 +49,8 @@ class MappingStageConfig:
     """Between the mapped latent and VAE B's latent of the clean photo."""
     image_l1: float = 0.0
     gradient: float = 0.0
+    ssim: float = 0.0
+    """Times one minus the structural similarity."""
     gan: float = 0.0
     """Being taken for a clean photo by a discriminator that sees the aged one beside it."""
     feature_matching: float = 0.0
@@ -81,12 +83,13 @@ class MappingStage:
         vae_b: VAE,
         detector: ScratchUNet | None,
         tone: ToneNet | None = None,
+        start: Mapping | None = None,
         vgg: VGG19 | None = None,
     ) -> None:
         """detector: needed for detected_share; the validation uses its masks too, or the true ones without it.
 
-        tone: corrects the tones before the encoder sees a photo, here as in use. vgg: for the perceptual loss. Raises
-        WeightsDamaged if a VAE's latent is not the mapping's.
+        tone: corrects the tones before the encoder sees a photo, here as in use. start: trained on, if it has the sizes
+        of the configuration. vgg: for the perceptual loss. Raises WeightsDamaged if a VAE has another latent.
         """
         self.config, self.loop, self.data = config, loop, data
         self.name = "stage2" if config.branch == "scratch" else f"stage2_{config.branch}"
@@ -96,6 +99,8 @@ class MappingStage:
         torch.manual_seed(loop.seed)
         vaes: dict[str, nn.Module] = {"vae_a": vae_a, "vae_b": vae_b}
         self.networks = nn.ModuleDict({"mapping": Mapping(config.network)} | (vaes if config.joint else {}))
+        if start is not None and start.config == config.network:
+            self.networks["mapping"].load_state_dict(start.state_dict())
         if config.gan:
             self.networks["judge"] = Discriminator(6, config.discriminator)
         for parameter in self.networks.parameters():
@@ -128,8 +133,14 @@ class MappingStage:
             with torch.no_grad():
                 wanted = self._vae(self.networks, "vae_b").encoder(batch["clean"])
             losses["latent_l1"] = self.config.latent_l1 * F.l1_loss(mapped.float(), wanted.float())
-        weights = (self.config.image_l1, self.config.gradient, self.config.gan, self.config.perceptual)
-        if any(weights):
+        of_picture = (
+            self.config.image_l1,
+            self.config.gradient,
+            self.config.ssim,
+            self.config.gan,
+            self.config.perceptual,
+        )
+        if any(of_picture):
             restored: Tensor = self._vae(self.networks, "vae_b").decoder(mapped).float()
             losses |= self._picture_losses(restored, batch["clean"], shown)
             batch |= {"made": restored.detach(), "shown": shown}
@@ -141,6 +152,8 @@ class MappingStage:
         if config.image_l1 or config.gradient:
             losses["image_l1"] = config.image_l1 * F.l1_loss(restored, clean)
             losses["gradient"] = config.gradient * gradient_l1(restored, clean)
+        if config.ssim:
+            losses["ssim"] = config.ssim * dissimilarity(restored, clean)
         if config.gan:
             judge, matching = self.networks["judge"], config.feature_matching
             losses |= fool(judge, restored, clean, gan=config.gan, feature_matching=matching, condition=shown)

@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from restore_cli.training import losses
+from restore_cli.training.metrics import ssim
 
 
 def test_kl_is_the_mean_square():
@@ -89,3 +91,19 @@ def test_psnr_of_tensors():
     image = torch.zeros(1, 3, 4, 4)
     assert losses.psnr_of_tensors(image + 0.2, image) == pytest.approx(20.0, abs=1e-4)
     assert losses.psnr_of_tensors(image, image) == 99.0
+
+
+def test_dissimilarity_is_what_ssim_leaves_of_one():
+    """The loss and the score that people read are one measure."""
+    rng = np.random.default_rng(0)
+    clean = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    noisy = np.clip(clean + rng.normal(0, 20, clean.shape), 0, 255).astype(np.uint8)
+    first, second = (torch.from_numpy(p).permute(2, 0, 1)[None].double() / 127.5 - 1 for p in (clean, noisy))
+    assert losses.dissimilarity(first, second).item() == pytest.approx(1 - ssim(clean, noisy), abs=1e-4)
+    assert losses.dissimilarity(first, first).item() == pytest.approx(0, abs=1e-9)
+
+
+def test_weighted_l1_leaves_out_what_does_not_count():
+    image, target = torch.tensor([[[[1.0, 5.0]]]]), torch.zeros(1, 1, 1, 2)
+    assert losses.weighted_l1(image, target, torch.tensor([[[[1.0, 0.0]]]])).item() == pytest.approx(1)
+    assert losses.weighted_l1(image, target, torch.zeros(1, 1, 1, 2)).item() == 0

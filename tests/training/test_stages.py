@@ -12,7 +12,7 @@ from tests_training_photos import write_photos
 from torch import nn
 
 from restore_cli.errors import TrainingStopped, WeightsDamaged
-from restore_cli.networks import VAE, VGG19, MappingConfig, ScratchUNet, UNetConfig, VAEConfig, VGGConfig
+from restore_cli.networks import VAE, VGG19, Mapping, MappingConfig, ScratchUNet, UNetConfig, VAEConfig, VGGConfig
 from restore_cli.networks.discriminator import DiscriminatorConfig
 from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.stage import Player, Shows, Stage
@@ -167,6 +167,21 @@ def test_in_stage_2_gradients_pass_through_the_frozen_decoder_and_stay_out_of_it
     found = {player.name: gradients_after(stage, player, batch) for player in stage.players()}
     assert found == {"mapping": {"mapping"}, "judge": {"judge"}}
     assert [player.lr_scale for player in stage.players()] == [0.5, 2.0]
+
+
+def test_a_mapping_beside_the_vaes_is_trained_on(photos: Path) -> None:
+    torch.manual_seed(9)
+    vaes = {"vae_a": VAE(NETWORK), "vae_b": VAE(NETWORK)}
+    same, wider = (Mapping(replace(MAPPING.network, width=width)) for width in (8, 12))
+    for start, taken in ((same, True), (wider, False)):
+        stage = MappingStage(
+            config=MAPPING, loop=LOOP, data=DATA, clean=photos, damage=None, detector=None, start=start, **vaes
+        )
+        weights = stage.networks["mapping"].state_dict()
+        assert (
+            torch.equal(weights["ramp_in.0.conv.weight"][:1, :1], start.state_dict()["ramp_in.0.conv.weight"][:1, :1])
+            == taken
+        )
 
 
 def test_joint_training_moves_the_vaes_too(photos: Path) -> None:
