@@ -113,7 +113,7 @@ def test_faces_change_and_everything_else_keeps_its_bits(couple: Path, tmp_path:
     left, right = np.s_[60:140, 110:180], np.s_[68:110, 344:376]
     assert np.abs(on[left] - off[left]).mean() > 3
     assert np.abs(on[right] - off[right]).mean() > 3
-    assert np.array_equal(largest[left], on[left])
+    assert np.abs(largest[left] - on[left]).max() <= 1  # a batch of two adds up in another order
     assert np.array_equal(largest[right], off[right])
     for beside in (np.s_[230:], np.s_[:, 240:310], np.s_[:, :50]):
         assert np.array_equal(on[beside], off[beside])
