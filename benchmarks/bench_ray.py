@@ -1,10 +1,11 @@
 """What does a photo cost more on Ray than here, and how much faster are two workers than one?
 
-    python benchmarks/bench_ray.py PHOTOS [--count 500] [--px 128]
+    python benchmarks/bench_ray.py PHOTOS [--count 500] [--px 128] [--wait MS]
 
-Cuts `count` small photos out of the pictures in PHOTOS, restores them with the bundled model on the CPU by
-`oldphoto restore`, here and on a Ray cluster that it starts in this machine, and compares the results byte for byte.
-Every process computes with one thread, so that a worker and the local run have the same core's worth of network.
+Cuts `count` small photos out of the pictures in PHOTOS, restores them with the bundled model on the CPU, here and on a
+Ray cluster that it starts in this machine, and compares the results byte for byte. Every process computes with one
+thread. With --wait, the network is replaced by a pause of so many milliseconds: as with a GPU, the processor is free
+meanwhile, so that two workers show what they do on a machine with few cores too, and what Ray costs shows undisturbed.
 "Starting" is the time to the first row, "a photo" the time between rows after it.
 """
 
@@ -14,23 +15,56 @@ import argparse
 import json
 import os
 import platform
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from PIL import Image
-
-ENVIRONMENT = {
+os.environ |= {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",
     "RAY_AUTH_MODE": "disabled",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
+
+import numpy as np
+import ray
+from numpy.typing import NDArray
+from PIL import Image
+
+from restore_cli.batch.local import LocalEngine
+from restore_cli.batch.plan import PlanOptions, make_plan
+from restore_cli.batch.processor import Model, Processed, Processor
+from restore_cli.batch.ray_cluster import RayOptions
+from restore_cli.batch.ray_engine import RayEngine
+from restore_cli.batch.restoring import RestoringProcessor
+from restore_cli.batch.run import Engine, run_batch
+from restore_cli.batch.worker import Order, Worker
+from restore_cli.imaging import Photo
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pause:
+    """Stands for a network on a device of its own."""
+
+    seconds: float
+
+    def model(self) -> Model:
+        return Model(name="none", sha256="0" * 64)
+
+    def settings(self) -> Mapping[str, Any]:
+        return {}
+
+    def load(self) -> None:
+        return
+
+    def process(self, photo: Photo, mask: NDArray[np.bool_] | None) -> Processed:
+        time.sleep(self.seconds)
+        sound = np.zeros(photo.pixels.shape[:2], bool)
+        return Processed(pixels=255 - photo.pixels, mask=sound, damaged_fraction=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,21 +85,17 @@ def cut_photos(source: Path, target: Path, *, count: int, px: int) -> None:
             picture.convert("RGB").crop((x, y, x + px, y + px)).save(target / f"{number:04}.jpg", quality=90)
 
 
-def restore(photos: Path, out: Path, *options: str) -> Timing:
-    command = [sys.executable, "-m", "restore_cli", "restore", "--json", "--quiet", "--model", "small"]
-    command += ["--device", "cpu", *options, str(photos), str(out)]
+def restore(photos: Path, out: Path, processor: Processor, engine: Engine) -> Timing:
     started = time.perf_counter()
+    worker = Worker(Order(processor=processor))
     moments = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as run:
-        assert run.stdout is not None
-        for line in run.stdout:
-            assert json.loads(line)["status"] in ("done", "unchanged"), line
-            moments.append(time.perf_counter())
-    ended = time.perf_counter()
+    for row in run_batch(make_plan([str(photos)], str(out), PlanOptions()), worker, engine=engine):
+        assert row.status in ("done", "unchanged"), row.error
+        moments.append(time.perf_counter())
     return Timing(
         starting_seconds=moments[0] - started,
         photo_seconds=(moments[-1] - moments[0]) / (len(moments) - 1),
-        total_seconds=ended - started,
+        total_seconds=time.perf_counter() - started,
     )
 
 
@@ -78,22 +108,26 @@ def main() -> None:
     parser.add_argument("photos", type=Path)
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--px", type=int, default=128)
+    parser.add_argument("--wait", type=float, metavar="MS", default=None)
     arguments = parser.parse_args()
-    os.environ.update(ENVIRONMENT)
-    import ray
-
     ray.init(
         address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=80 << 20,
         _node_ip_address="127.0.0.1",
     )  # fmt: skip
-    cluster = ("--engine", "ray", "--ray-address", ray.get_runtime_context().gcs_address, "--workers")
-    modes = {"local": (), "ray, 1 worker": (*cluster, "1"), "ray, 2 workers": (*cluster, "2")}
+    engines: dict[str, Engine] = {
+        "local": LocalEngine(),
+        "ray, 1 worker": RayEngine(RayOptions(workers=1)),
+        "ray, 2 workers": RayEngine(RayOptions(workers=2)),
+    }
     timings: dict[str, Timing] = {}
     with tempfile.TemporaryDirectory() as work:
         photos = Path(work) / "photos"
         cut_photos(arguments.photos, photos, count=arguments.count, px=arguments.px)
-        for name, options in modes.items():
-            timings[name] = restore(photos, Path(work) / name, *options)
+        for name, engine in engines.items():
+            processor = (
+                RestoringProcessor("small", "cpu") if arguments.wait is None else Pause(seconds=arguments.wait / 1000)
+            )
+            timings[name] = restore(photos, Path(work) / name, processor, engine)
             assert contents(Path(work) / name) == contents(Path(work) / "local"), f"{name} made other files"
     report(timings, arguments.count, arguments.px)
 

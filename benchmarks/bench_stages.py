@@ -1,9 +1,10 @@
 """How much can one core decode, restore and encode, and what do planning and the journal cost a photo?
 
-    python benchmarks/bench_stages.py PHOTO... [--files 20000]
+    python benchmarks/bench_stages.py PHOTO... [--files 5000]
 
-Megapixels a second of one core for the photos given, in each format, median of several; then a plan of so many tiny
-files, and a journal with a line for each of them. The figures are where docs/clusters.md starts from.
+Megapixels for each second of one core's time, which other programs on the machine do not lengthen as they do the
+clock's: for the largest of the photos given, in each format, median of several; then a plan of so many tiny files, and
+a journal with a line for each of them. The figures are where docs/clusters.md starts from.
 """
 
 from __future__ import annotations
@@ -29,17 +30,17 @@ from restore_cli.batch.journal import Entry, Journal, WrittenFile, line_of
 from restore_cli.batch.plan import PlanOptions, make_plan
 from restore_cli.imaging import Photo, read, write
 
-ROUNDS = 5
+ROUNDS = 3
 
 
 def rate(act: Callable[[], object], megapixels: float, rounds: int = ROUNDS) -> float:
-    """Megapixels a second, median, after one run to warm up."""
+    """Megapixels for each second of processor time, median, after one run to warm up."""
     act()
     seconds = []
     for _ in range(rounds):
-        started = time.perf_counter()
+        started = time.process_time()
         act()
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.process_time() - started)
     return megapixels / statistics.median(seconds)
 
 
@@ -68,9 +69,9 @@ def files(count: int) -> dict[str, float]:
         (Path(work) / "in").mkdir()
         for number in range(count):
             (Path(work) / "in" / f"{number}.jpg").touch()
-        started = time.perf_counter()
+        started = time.process_time()
         plan = make_plan([f"{work}/in"], f"{work}/out", PlanOptions())
-        planning = time.perf_counter() - started
+        planning = time.process_time() - started
         del plan
         tracemalloc.start()
         plan = make_plan([f"{work}/in"], f"{work}/out", PlanOptions())
@@ -85,9 +86,9 @@ def files(count: int) -> dict[str, float]:
         journal_bytes = tracemalloc.get_traced_memory()[0] - before
         tracemalloc.stop()
         fresh = Journal(Path(work))
-        started = time.perf_counter()
+        started = time.process_time()
         fresh.knows("0.jpg")
-        reading = time.perf_counter() - started
+        reading = time.process_time() - started
     return {
         "plan_us": 1e6 * planning / count,
         "plan_bytes": plan_bytes / count,
@@ -109,7 +110,7 @@ def _entry(source: str, name: str) -> Entry:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path, nargs="+")
-    parser.add_argument("--files", type=int, default=20000)
+    parser.add_argument("--files", type=int, default=5000)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)

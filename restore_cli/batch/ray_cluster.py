@@ -79,8 +79,10 @@ def _knock(address: str) -> None:
 
 def _unreachable(address: str, reason: str) -> UsageProblem:
     where = "no Ray cluster is running here" if address == "auto" else f"the Ray cluster {address} cannot be reached"
+    lines = [line.strip() for line in reason.splitlines() if line.strip()]
+    told = " ".join(dict.fromkeys([*lines[:1], *lines[-1:]]))  # between them stands a traceback
     return UsageProblem(
-        f"{where}: {reason.splitlines()[0] if reason else 'no reason given'}",
+        f"{where}: {told}",
         hint="Start one with `ray start --head`, or give --ray-address HOST:PORT or ray://HOST:PORT. "
         f"Each machine needs the same oldphoto with Ray: {INSTALL}",
     )

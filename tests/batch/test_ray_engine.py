@@ -44,22 +44,36 @@ def cluster() -> Iterator[str]:
         patch.setenv("RAY_worker_niceness", "0")
         patch.setenv("RAY_AUTH_MODE", "disabled")  # else Ray writes a token into the home folder
         patch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), str(HERE.parents[1])]))
-        ray.init(
-            address="local",
-            num_cpus=2,
-            num_gpus=0,
-            include_dashboard=False,
-            log_to_driver=False,
-            object_store_memory=80 << 20,
-            _node_ip_address="127.0.0.1",
-        )
+        try:
+            _start_ray()
+        except Exception:  # Ray gives its node 30 seconds, which a very busy machine does not have at once
+            ray.shutdown()
+            _start_ray()
         yield ray.get_runtime_context().gcs_address
         ray.shutdown()
+
+
+def _start_ray() -> None:
+    ray.init(
+        address="local",
+        num_cpus=2,
+        num_gpus=0,
+        include_dashboard=False,
+        log_to_driver=False,
+        object_store_memory=80 << 20,
+        _node_ip_address="127.0.0.1",
+    )
 
 
 @pytest.fixture
 def engine(cluster: str) -> RayEngine:
     return RayEngine(RayOptions(workers=2))
+
+
+@pytest.fixture
+def single(cluster: str) -> RayEngine:
+    """One worker, where a test is about nothing that needs two: each start of one takes a second."""
+    return RayEngine(RayOptions(workers=1))
 
 
 @pytest.fixture
@@ -98,10 +112,11 @@ def by_name(rows: list[PhotoResult]) -> dict[str, PhotoResult]:
 
 
 def test_rows_and_files_are_those_of_the_local_engine(
-    photos: Path, tmp_path: Path, clumsy: Clumsy, engine: Engine
+    photos: Path, tmp_path: Path, clumsy: Clumsy, cluster: str
 ) -> None:
+    """The third of the workers finds no room in the cluster, and holds nothing up."""
     (photos / "bad.png").write_bytes(b"no photo")
-    there = run(photos, tmp_path / "there", clumsy, engine)
+    there = run(photos, tmp_path / "there", clumsy, RayEngine(RayOptions(workers=3)))
     assert clumsy.noted("load") in (1, 2)  # once for each worker that got a photo, not for each photo
     here = run(photos, tmp_path / "here", clumsy, LocalEngine())
     assert facts(there) == facts(here)
@@ -110,19 +125,11 @@ def test_rows_and_files_are_those_of_the_local_engine(
     assert [row.status for row in run(photos, tmp_path / "there", clumsy, LocalEngine())].count("skipped") == 8
 
 
-def test_a_worker_that_finds_no_room_holds_nothing_up(
-    photos: Path, tmp_path: Path, clumsy: Clumsy, cluster: str
-) -> None:
-    rows = run(photos, tmp_path / "out", clumsy, RayEngine(RayOptions(workers=3)))
-    assert [row.status for row in rows] == ["done"] * 8
-    assert clumsy.noted("load") <= 2
-
-
 def test_relative_paths_begin_where_the_command_was_given(
-    photos: Path, tmp_path: Path, clumsy: Clumsy, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    photos: Path, tmp_path: Path, clumsy: Clumsy, single: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    rows = run("in", "out", clumsy, engine, PlanOptions())
+    rows = run("in", "out", clumsy, single, PlanOptions())
     assert {row.output for row in rows} == {f"out/{number}.png" for number in range(6)}
     assert len(contents(tmp_path / "out")) == 6
 
@@ -149,14 +156,15 @@ def test_a_photo_that_always_kills_its_worker_fails_and_takes_no_other_with_it(
     assert f"its worker died {1 + RETRIES} times" in (rows["4.png"].error or "")
 
 
-def test_missing_weights_on_a_machine_end_the_run(photos: Path, tmp_path: Path, clumsy: Clumsy, engine: Engine) -> None:
+def test_missing_weights_on_a_machine_end_the_run(photos: Path, tmp_path: Path, clumsy: Clumsy, single: Engine) -> None:
     with pytest.raises(WeightsMissing, match=r"^on .*gone"):
-        run(photos, tmp_path / "out", replace(clumsy, load_fails_with=WeightsMissing("gone")), engine)
+        run(photos, tmp_path / "out", replace(clumsy, load_fails_with=WeightsMissing("gone")), single)
 
 
-def test_shards_together_do_everything_once(photos: Path, tmp_path: Path, clumsy: Clumsy, engine: Engine) -> None:
+def test_shards_together_do_everything_once(photos: Path, tmp_path: Path, clumsy: Clumsy, single: Engine) -> None:
+    """One of them on Ray, the other one here: the split and the journal are the same."""
     rows = []
-    for index in (1, 2):
+    for index, engine in ((1, single), (2, LocalEngine())):
         shard = PlanOptions(recursive=True, shard=Shard(index=index, count=2))
         rows += run(photos, tmp_path / "out", clumsy, engine, shard)
     assert sorted(Path(row.input).stem for row in rows) == list("01234567")
@@ -170,7 +178,8 @@ def test_photos_in_a_store(photos: Path, tmp_path: Path, clumsy: Clumsy, engine:
     run(photos, tmp_path / "here", clumsy, LocalEngine())
     made = {name: content for name, content in contents(tmp_path / "out").items() if ".oldphoto-journal" not in name}
     assert made == contents(tmp_path / "here")
-    assert {row.status for row in run(f"local://{photos}", f"local://{tmp_path}/out", clumsy, engine)} == {"skipped"}
+    again = run(f"local://{photos}", f"local://{tmp_path}/out", clumsy, LocalEngine())
+    assert {row.status for row in again} == {"skipped"}
 
 
 def test_what_is_finished_stays_when_the_run_is_stopped(
@@ -185,7 +194,7 @@ def test_what_is_finished_stays_when_the_run_is_stopped(
         stop.request()
     assert 1 <= len(rows) < 8
     assert len(contents(tmp_path / "out")) == len(rows)
-    again = run(photos, tmp_path / "out", clumsy, engine)
+    again = run(photos, tmp_path / "out", clumsy, LocalEngine())
     assert [row.status for row in again].count("skipped") == len(rows)
 
 
@@ -201,8 +210,8 @@ def test_stdin_is_here_and_not_there(clumsy: Clumsy, engine: Engine) -> None:
 
 def test_a_driver_that_is_killed_resumes(photos: Path, tmp_path: Path, cluster: str) -> None:
     command = [sys.executable, str(HERE / "inverter.py"), "restore", "-r", "--json", str(photos), str(tmp_path / "out")]
-    command += ["--engine", "ray", "--ray-address", cluster, "--workers", "2"]
-    slow = {**os.environ, "INVERTER_SECONDS": "0.5"}
+    command += ["--engine", "ray", "--ray-address", cluster, "--workers", "1"]
+    slow = {**os.environ, "INVERTER_SECONDS": "0.2"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=slow) as driver:
         assert driver.stdout is not None
         first = json.loads(driver.stdout.readline())
