@@ -30,7 +30,7 @@ from restore_cli.training.stage_mapping import MappingStage
 from restore_cli.training.stage_vae import VAEStage
 from restore_cli.training.trainer import Trainer
 
-WARM_UP, PHOTOS, SYNTHESISED = 2, 24, 60
+WARM_UP, PHOTOS, SYNTHESISED = 1, 24, 60
 
 
 def draw_photos(folder: Path) -> Path:
