@@ -24,6 +24,7 @@ COLOURS = (
     (120, 120, 120),
 )
 TIMES = ("step", "seconds", "waited_seconds")
+HIGHEST_SHARE = 1.5  # a KL divergence that begins at nothing would flatten all others
 SMOOTHED = 0.15  # share of its points over which a loss is averaged
 
 Curves = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
@@ -45,7 +46,7 @@ def _as_share(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     window = max(1, round(SMOOTHED * len(values)))
     smooth = np.convolve(values, np.ones(window) / window, mode="valid")
-    return steps[window - 1 :], smooth / max(1e-9, abs(smooth[0]))
+    return steps[window - 1 :], (smooth / max(1e-9, abs(smooth[0]))).clip(max=HIGHEST_SHARE)
 
 
 def draw(title: str, curves: Curves) -> NDArray[np.uint8]:
