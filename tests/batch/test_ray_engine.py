@@ -46,9 +46,11 @@ def cluster() -> Iterator[str]:
         patch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), str(HERE.parents[1])]))
         try:
             _start_ray()
-        except Exception:  # Ray gives its node 30 seconds, which a very busy machine does not have at once
+        except Exception as error:  # Ray gives its node 30 seconds and raises a plain Exception
             ray.shutdown()
-            _start_ray()
+            if "timed out during startup" not in str(error):
+                raise
+            pytest.skip("Ray could not start in 30 seconds: this machine is too busy")
         yield ray.get_runtime_context().gcs_address
         ray.shutdown()
 
