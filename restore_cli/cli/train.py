@@ -76,7 +76,10 @@ def stage1(
 @app.command()
 def stage2(
     clean: Clean,
-    vae: Annotated[Path, typer.Option(help="Folder of stage1. A detector in it gives masks, a tone network tones; a mapping goes on.")],
+    vae: Annotated[
+        Path,
+        typer.Option(help="Folder of stage1. A detector in it gives masks, a tone network tones; a mapping goes on."),
+    ],
     output: Output,
     damage: Damage = None,
     config: Config = None,
