@@ -118,21 +118,21 @@ import numpy as np
 from restore_cli import Restorer
 from restore_cli.restoration.memory import held_bytes
 restorer = Restorer.load(sys.argv[1], device="cpu", precision="fp32")
-mask = np.zeros((800, 800), bool)
+mask = np.zeros((1400, 1400), bool)
 mask[100:104] = mask[:, 900:903] = True
 restorer.restore(np.zeros((64, 64, 3), np.uint8), mask[:64, :64])  # what the first use of a library holds for good
 held = held_bytes(restorer._model.device)
 restorer.max_memory_bytes = held + int(sys.argv[2])
-image = np.random.default_rng(0).integers(0, 256, (800, 800, 3), dtype=np.uint8)
+image = np.random.default_rng(0).integers(0, 256, (1400, 1400, 3), dtype=np.uint8)
 restorer.restore(image, mask)
 print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - held))
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
-@pytest.mark.parametrize("megabytes", [30, 60])
-def test_memory_stays_within_what_was_given(model: Path, megabytes: int) -> None:
-    """Two thirds of a megapixel through a model with instance norms: whole, they take several times as much."""
-    command = [sys.executable, "-c", MEASURE, str(model), str(megabytes * 10**6)]
+def test_memory_stays_within_what_was_given(tmp_path: Path) -> None:
+    """Two megapixels through instance norms: whole, they take several times as much. Without attention, for speed."""
+    model = write_model(tmp_path, Mapping(MappingConfig(latent=16, width=64, ramp=2, blocks=1)))
+    command = [sys.executable, "-c", MEASURE, str(model), str(60 * 10**6)]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert json.loads(run.stdout) < 1.3 * megabytes * 10**6
+    assert json.loads(run.stdout) < 1.3 * 60 * 10**6
