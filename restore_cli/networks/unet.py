@@ -24,27 +24,24 @@ class UNetConfig:
     """Channels after the first convolution; each of the levels below doubles them."""
     levels: int = 4
     """How often the picture is halved."""
-    block: int = 1
-    """Side of the pixel blocks that enter as channels; 2 works at half the resolution, at half the cost."""
 
     def __post_init__(self) -> None:
-        if min(self.base, self.levels, self.block) < 1:
-            raise ValueError(f"base, levels and block must be at least 1, got {self}")
+        if self.base < 1 or self.levels < 1:
+            raise ValueError(f"base and levels must be at least 1, got {self.base} and {self.levels}")
 
     @property
     def size_multiple(self) -> int:
         """Height and width must be multiples of this."""
-        return self.block << self.levels
+        return 1 << self.levels
 
     @property
     def halo_px(self) -> int:
         """Pixels around a tile beyond which nothing changes its logits, rounded up to `size_multiple`.
 
         Each level at scale s reaches 4 s in its own convolutions and bilinear step, 1 s in the blur and 3 s * 2 one
-        level down; `first` and `last` add 4. Scales count from the resolution of `block`.
+        level down; `first` and `last` add 4.
         """
-        positions = 4 + sum(11 << level for level in range(self.levels))
-        reach = self.block * (positions + 1) - 1
+        reach = 4 + sum(11 << level for level in range(self.levels))
         return -(-reach // self.size_multiple) * self.size_multiple
 
 
@@ -107,24 +104,22 @@ class ScratchUNet(nn.Module):
         super().__init__()
         self.config = config
         widths = [config.base * 2**level for level in range(config.levels + 1)]
-        pixels = config.block**2
-        self.first = Conv(pixels, config.base, 7, padding=3, padding_mode="reflect")
+        self.first = Conv(1, config.base, 7, padding=3, padding_mode="reflect")
         self.down_sample = nn.ModuleList(Down(c) for c in widths[:-1])
         self.down_path = nn.ModuleList(DoubleConv(c, 2 * c) for c in widths[:-1])
         self.up_path = nn.ModuleList(Up(2 * c, c) for c in reversed(widths[:-1]))
-        self.last = Conv(config.base, pixels, 3, padding=1, padding_mode="reflect")
+        self.last = Conv(config.base, 1, 3, padding=1, padding_mode="reflect")
 
     def forward(self, grey: Tensor) -> Tensor:
         """grey: (B, 1, H, W) in [-1, 1], H and W multiples of `config.size_multiple`. Returns logits (B, 1, H, W)."""
-        x = F.pixel_unshuffle(grey, self.config.block)
-        x = F.leaky_relu(self.first(x), 0.2, inplace=True)  # (B, base, H / block, W / block)
+        x = F.leaky_relu(self.first(grey), 0.2, inplace=True)  # (B, base, H, W)
         skips: list[Tensor] = []
         for shrink, double in zip(self.down_sample, self.down_path, strict=True):
             skips.append(x)
             x = double(shrink(x))  # (B, 2C, H/2, W/2)
         for up in self.up_path:
             x = up(x, skips.pop())
-        return F.pixel_shuffle(self.last(x), self.config.block)  # type: ignore[no-any-return]
+        return self.last(x)  # type: ignore[no-any-return]
 
 
 def fold_batch_norms(network: ScratchUNet) -> ScratchUNet:

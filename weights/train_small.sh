@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Trains the bundled model from the beginning, or goes on where it stopped:
+#   weights/train_small.sh CLEAN OLD DAMAGE OUT [MINUTES [LENGTH]]
+# CLEAN, OLD and DAMAGE are folders of clean photos, real old photos and damage outlines. After MINUTES (default: never)
+# the stage at work writes its checkpoint and the script ends with 130; the same command goes on. LENGTH: small (the
+# configuration of the bundled model, for a CPU) or long (the same networks with more and larger steps, for a GPU).
+# PYTHON names the interpreter (default: python3).
+set -euo pipefail
+[ $# -ge 4 ] || { sed -n '2,7p' "$0" >&2; exit 2; }
+clean=$1 old=$2 damage=$3 out=$4 minutes=${5:-0} length=${6:-small}
+start=$SECONDS
+
+train() { # STAGE [OPTION...]
+  local stage=$1 left=() resume=()
+  shift
+  [ -e "$out/$stage.done" ] && return
+  [ -e "$out/$stage.ckpt" ] && resume=(--resume)
+  if [ "$minutes" -gt 0 ]; then
+    local seconds=$((60 * minutes - (SECONDS - start)))
+    [ "$seconds" -gt 0 ] || exit 130
+    left=(timeout --preserve-status --signal=TERM "$seconds")
+  fi
+  "${left[@]}" "${PYTHON:-python3}" -m restore_cli train "$stage" --clean "$clean" --damage "$damage" --output "$out" \
+    --config "${length}_$stage" "${resume[@]}" "$@"
+  touch "$out/$stage.done"
+}
+
+mkdir -p "$out"
+train detector
+train tone
+train stage1 --old "$old"
+train stage2 --vae "$out"
