@@ -26,7 +26,7 @@ DAMAGED_HINT = "Copy the file again from where it came from, or open it in anoth
 ONE_PICTURE_HINT = "Split it into single pictures first, for example with: magick IN OUT-%03d.png"
 
 
-def read(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
+def read(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
     """Decode a file, or the bytes of one, by its content; the suffix does not matter.
 
     Pixels come upright, (H, W, 1) or (H, W, 3) RGB, uint8 or uint16, and stay in the photo's own colour space, which
@@ -38,6 +38,7 @@ def read(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
     (TIFF knows any limit, other formats up to 10^9). The one exception: the further pictures that phones put into JPEG
     and HEIC files (gain maps, previews) are left out with a note.
     """
+    source = Path(source) if isinstance(source, str) else source
     path = None if isinstance(source, bytes) else source
     where = "" if path is None else f"{shown(path)}: "
     try:

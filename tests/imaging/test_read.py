@@ -38,6 +38,7 @@ def test_pixels_are_those_of_the_file_whatever_its_suffix(
     photo = read(path)
     assert np.array_equal(photo.pixels, colours)
     assert photo.alpha is None
+    assert np.array_equal(read(str(path)).pixels, colours)
     assert photo.carried.format == {"JPEG2000": "jp2"}.get(format, format.lower())
 
 
