@@ -38,7 +38,7 @@ context = 0
 validation_photos = 1
 validation_crop = 32
 """
-DETECTOR = TINY + "[stage]\nnetwork = { base = 2, levels = 2, block = 1 }\nbalanced = 1.0\nfocal = 10.0\ndice = 0.0\n"
+DETECTOR = TINY + "[stage]\nnetwork = { base = 2, levels = 2 }\nbalanced = 1.0\nfocal = 10.0\ndice = 0.0\n"
 STAGE1 = (
     'base = "published"\n' + TINY + "[stage]\nnetwork = { width = 4, latent = 4, blocks = 1 }\n"
     "discriminator = { width = 2 }\n"
