@@ -27,6 +27,9 @@ class Recipe:
 
     enlarge: Range = (1.0, 2.0)  # log-uniform; damage is that much larger, as on the scans of small prints
 
+    burnt_chance: float = 0.0  # highlights burnt out when it was taken, in the target too: white, and no damage
+    burnt_gain: Range = (1.15, 2.0)
+
     # Published: the four steps of Wan et al. (CVPR 2020), then white holes.
     step_chance: float = 0.7  # of each of the four steps
     blur_sigma_px: Range = (1.0, 5.0)  # kernel 3, 5 or 7
@@ -101,7 +104,9 @@ REALISTIC = Recipe(
     severity=(0.5, 1.0),
     torn_edge_chance=0.0,
 )
-MIXED = Recipe(name="mixed", published_share=0.4)  # to train with: all that occurs, sound photos among it
+MIXED = Recipe(
+    name="mixed", published_share=0.4, burnt_chance=0.2
+)  # to train with: all that occurs, sound photos among it
 RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (PUBLISHED, REALISTIC, MIXED)}
 
 

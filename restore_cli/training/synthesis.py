@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,6 +48,8 @@ def age(clean: Picture, rng: np.random.Generator, recipe: Recipe, outlines: Dama
     The result depends on the photo, the generator's state, the recipe and the outlines, on nothing else.
     """
     scale = damage_scale(*clean.shape[:2]) * log_uniform(rng, *recipe.enlarge)
+    if recipe.burnt_chance and rng.random() < recipe.burnt_chance:
+        clean = cv2.convertScaleAbs(clean, alpha=rng.uniform(*recipe.burnt_gain))  # type: ignore[assignment]
     if rng.random() < recipe.published_share:
         return _age_as_published(clean, rng, recipe, scale, outlines)
     return _age_as_print(clean, rng, recipe, scale, outlines)

@@ -100,6 +100,14 @@ def test_a_toned_print_keeps_its_tone(photo: Picture) -> None:
     assert np.array_equal(result.image, result.target)
 
 
+def test_burnt_highlights_are_no_damage(photo: Picture) -> None:
+    """A white sky is white in the target too, and a detector learns to leave it alone."""
+    result = aged(photo, replace(NOTHING, burnt_chance=1, burnt_gain=(2.0, 2.0)), 4)
+    assert np.array_equal(result.image, result.target)
+    assert np.array_equal(result.target, np.minimum(photo.astype(int) * 2, 255))
+    assert not result.mask.any()
+
+
 def test_a_margin_stays_in_the_target(photo: Picture) -> None:
     """A restored print keeps its border: it is no damage."""
     result = aged(photo, replace(NOTHING, border_chance=1), 2)
