@@ -33,20 +33,25 @@ class Header:
 def save_network(module: nn.Module, path: Path, *, dtype: torch.dtype | None = None) -> None:
     """Write a network whole or not at all. `module.config` is its frozen config dataclass.
 
-    dtype: what floating-point tensors are stored as (loading gives float32 again), None: as they are. The hash in
-    model.json is written by `write_manifest`. Raises WeightsUnwritable.
+    dtype: what floating-point tensors are stored as (loading gives float32 again), None: as they are; a tensor that does
+    not fit its range, such as a batch norm's variance in float16, stays as it is. The hash in model.json is written by
+    `write_manifest`. Raises WeightsUnwritable.
     """
     from safetensors.torch import save_file
 
     path = Path(path)
-    tensors = {
-        key: tensor.detach().to("cpu", dtype if dtype and tensor.is_floating_point() else tensor.dtype).contiguous()
-        for key, tensor in module.state_dict().items()
-    }
+    tensors = {key: _stored(tensor.detach().cpu(), dtype).contiguous() for key, tensor in module.state_dict().items()}
     metadata = {"kind": _kind_of(module), "config": json.dumps(asdict(module.config))}  # type: ignore[call-overload]
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata)
         _sort_metadata(temporary)
+
+
+def _stored(tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
+    if dtype is None or not tensor.is_floating_point():
+        return tensor
+    smaller = tensor.to(dtype)
+    return smaller if torch.equal(smaller.isfinite(), tensor.isfinite()) else tensor
 
 
 def load_network(path: Path) -> nn.Module:

@@ -64,6 +64,16 @@ def test_half_precision_on_disk_is_float32_in_memory(tmp_path: Path) -> None:
     assert loaded.state_dict()["down_path.0.norm1.num_batches_tracked"].dtype == torch.int64
 
 
+def test_what_half_precision_cannot_hold_stays_whole(tmp_path: Path) -> None:
+    """A batch norm's variance beyond 65,504 would become infinite, and its channel silent, without a word."""
+    network = ScratchUNet(UNetConfig(base=2, levels=1))
+    variance = network.down_path[0].norm1.running_var
+    variance.fill_(1e6)
+    save_network(network, tmp_path / "half.safetensors", dtype=torch.float16)
+    loaded = load_network(tmp_path / "half.safetensors")
+    assert torch.equal(loaded.state_dict()["down_path.0.norm1.running_var"], variance)
+
+
 def test_a_file_that_is_not_there_is_missing(tmp_path: Path) -> None:
     with pytest.raises(WeightsMissing, match=r"none\.safetensors is not there"):
         load_network(tmp_path / "none.safetensors")
