@@ -33,7 +33,7 @@ class Header:
 def save_network(module: nn.Module, path: Path, *, dtype: torch.dtype | None = None) -> None:
     """Write a network whole or not at all. `module.config` is its frozen config dataclass.
 
-    dtype: what floating-point tensors are stored as (loading gives float32 again), None: as they are; a tensor that does
+    dtype: what floating-point tensors are stored as (loading gives float32 again), None: as they are. One that does
     not fit its range, such as a batch norm's variance in float16, stays as it is. The hash in model.json is written by
     `write_manifest`. Raises WeightsUnwritable.
     """
@@ -51,7 +51,7 @@ def _stored(tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
     if dtype is None or not tensor.is_floating_point():
         return tensor
     smaller = tensor.to(dtype)
-    return smaller if torch.equal(smaller.isfinite(), tensor.isfinite()) else tensor
+    return smaller if bool((smaller.isfinite() == tensor.isfinite()).all()) else tensor
 
 
 def load_network(path: Path) -> nn.Module:
