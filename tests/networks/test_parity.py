@@ -82,11 +82,12 @@ def test_mapping_without_attention(numbers: Any) -> None:
 def test_mapping_with_the_non_local_block(numbers: Any) -> None:
     """With everything damaged a constant field passes instance norms, which enlarge rounding 300 times.
 
-    The exact result, in float64, is 2.4e-4 away from the released float32 numbers there; so 5e-4 for that case.
+    The exact result, in float64, is 2.4e-4 away from the released float32 numbers there; so 5e-4 for that case. The
+    others were seen to end 2.1e-4 away with two threads, which take sums in another order.
     """
     mapping = with_released_weights(Mapping, MAPPING_SCRATCH, numbers)
     latent, mask = torch.from_numpy(PARITY["vae.latent"]), scratches()
-    for name, given, atol in (("scratches", mask, 2e-4), ("none", 0 * mask, 2e-4), ("all", 0 * mask + 1, 5e-4)):
+    for name, given, atol in (("scratches", mask, 3e-4), ("none", 0 * mask, 3e-4), ("all", 0 * mask + 1, 5e-4)):
         assert_agrees(mapping(latent, given)[:, ::8], f"mapping_scratch.{name}", atol)
 
 
