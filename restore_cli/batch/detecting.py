@@ -66,13 +66,15 @@ class DetectingProcessor:
     def process(self, photo: Photo, mask: NDArray[np.bool_] | None) -> Processed:
         """A mask given by hand is of no use here and left alone. Raises OutOfMemory for this photo alone."""
         assert self._detector is not None
-        probability = self._detector.probability(photo.pixels, self.resolution)
-        damaged: NDArray[np.bool_] = probability >= self.threshold
-        scaled = np.rint(probability * 255) if self.as_probability else damaged * 255
+        size = photo.pixels.shape[:2]
+        damaged, grey = np.empty(size, bool), np.empty(size, np.uint8)
+        for box, probability in self._detector.pieces(photo.pixels, self.resolution):
+            damaged[box.slices] = found = probability >= self.threshold
+            grey[box.slices] = np.rint(probability * 255) if self.as_probability else found * np.uint8(255)
         return Processed(
             pixels=paint_red(photo.pixels, damaged) if self.overlay else photo.pixels,
             mask=damaged,
-            grey=scaled.astype(np.uint8),
+            grey=grey,
             damaged_fraction=float(damaged.mean()),
         )
 
@@ -81,6 +83,7 @@ def paint_red(pixels: Pixels, damaged: NDArray[np.bool_]) -> Pixels:
     """pixels: (H, W, 1 or 3) uint8 or uint16; damaged: (H, W). Returns (H, W, 3), same dtype."""
     most = np.iinfo(pixels.dtype).max
     painted: Pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3)).copy()
-    mixed = (1 - RED_SHARE) * painted[damaged].astype(np.float32) + RED_SHARE * np.array([most, 0, 0], np.float32)
-    painted[damaged] = np.rint(mixed).astype(pixels.dtype)
+    red = RED_SHARE * np.array([most, 0, 0], np.float32)
+    for row, where in zip(painted, damaged, strict=True):  # all at once, floats of a large photo would fill the memory
+        row[where] = np.rint((1 - RED_SHARE) * row[where].astype(np.float32) + red)
     return painted

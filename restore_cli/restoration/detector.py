@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from restore_cli import weights
 from restore_cli.errors import OutOfMemory
@@ -21,7 +20,8 @@ from restore_cli.networks.inputs import to_grey
 from restore_cli.networks.unet import fold_batch_norms
 from restore_cli.restoration.device import autocast, resolve_device, resolve_precision
 from restore_cli.restoration.memory import SMALLEST_TILE_PX, is_out_of_memory, tile_side, working_bytes
-from restore_cli.restoration.pixels import Pixels, to_tensor
+from restore_cli.restoration.pixels import Pixels, take, to_tensor
+from restore_cli.restoration.resampling import enlarged, shrunk
 from restore_cli.restoration.settings import Precision
 from restore_cli.restoration.shapes import as_colour_planes
 from restore_cli.restoration.tiles import Box, grid, padded_size
@@ -29,6 +29,8 @@ from restore_cli.weights import ModelFolder
 
 log = logging.getLogger(__name__)
 Resolution = Literal["full"] | int
+GreyOf = Callable[[Box], Tensor]
+"""A box of a picture as (1, 1, h, w) in [-1, 1], mirrored beyond its edges."""
 SMALLEST_PX = 64
 """Photos are mirrored up to this side: reflection padding at the lowest level needs two positions."""
 LARGEST_TILE_PX = 1536
@@ -76,26 +78,34 @@ class ScratchDetector:
         resolution: "full" looks at every pixel; N looks at the photo resized so that its short side is about N (256 is
         the released code's) and enlarges what it found.
         """
-        planes = as_colour_planes(image)
-        found = np.empty(planes.shape[:2], np.float32)
-        with torch.inference_mode():
-            if resolution != "full":
-                return self._at_reduced_size(planes, resolution)
-            for box, probability in self._tiles(planes):
-                found[box.slices] = probability
+        found = np.empty(image.shape[:2], np.float32)
+        for box, probability in self.pieces(image, resolution):
+            found[box.slices] = probability
         return found
 
     def damage(self, image: Pixels, threshold: float) -> NDArray[np.bool_]:
         """(H, W): where `probability` reaches the threshold; never holds the probabilities of the whole photo."""
-        planes = as_colour_planes(image)
-        found = np.empty(planes.shape[:2], bool)
-        with torch.inference_mode():
-            for box, probability in self._tiles(planes):
-                found[box.slices] = probability >= threshold
+        found = np.empty(image.shape[:2], bool)
+        for box, probability in self.pieces(image):
+            found[box.slices] = probability >= threshold
         return found
 
-    def _tiles(self, image: Pixels) -> Iterator[tuple[Box, NDArray[np.float32]]]:
-        """Boxes of the photo and their probabilities; some come twice where memory ran out on the way.
+    @torch.inference_mode()
+    def pieces(self, image: Pixels, resolution: Resolution = "full") -> Iterator[tuple[Box, NDArray[np.float32]]]:
+        """What `probability` gives, box by box; some boxes come twice where memory ran out on the way."""
+        planes = as_colour_planes(image)
+        height, width = planes.shape[:2]
+        if resolution == "full":
+            yield from self._tiles(lambda box: to_grey(to_tensor(planes, box, self.device)), height, width)
+            return
+        small = self._reduced(planes, resolution)
+        found = np.empty(small.shape, np.float32)
+        for box, probability in self._tiles(lambda box: _cut(small, box), *small.shape):
+            found[box.slices] = probability
+        yield from enlarged(found, height, width)
+
+    def _tiles(self, grey: GreyOf, height: int, width: int) -> Iterator[tuple[Box, NDArray[np.float32]]]:
+        """Boxes of a picture (height, width) and their probabilities; some come twice where memory ran out on the way.
 
         Raises OutOfMemory if even the smallest tiles do not fit the CPU.
         """
@@ -103,30 +113,29 @@ class ScratchDetector:
         side = self._tile_side(halo, multiple)
         while True:
             try:
-                yield from self._tiles_of(image, side)
+                yield from self._tiles_of(grey, height, width, side)
                 return
             except (torch.cuda.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise
                 if side <= SMALLEST_TILE_PX and self.device.type == "cpu":
                     raise OutOfMemory(
-                        f"a photo of {image.shape[1]} x {image.shape[0]} pixels does not fit the memory of the CPU",
+                        f"a photo of {width} x {height} pixels does not fit the memory of the CPU",
                         hint="close other programs or give a smaller photo",
                     ) from error
             if side <= SMALLEST_TILE_PX:
                 log.warning("%s ran out of memory: looking for damage on the CPU", self.device)
-                yield from self._on_cpu()._tiles(image)
+                yield from self._on_cpu()._tiles(grey, height, width)
                 return
             side = max(side // 2 // multiple * multiple, SMALLEST_TILE_PX)
             log.warning("out of memory: trying again with tiles of %d px", side)
 
-    def _tiles_of(self, image: Pixels, side: int) -> Iterator[tuple[Box, NDArray[np.float32]]]:
-        height, width = image.shape[:2]
+    def _tiles_of(self, grey: GreyOf, height: int, width: int, side: int) -> Iterator[tuple[Box, NDArray[np.float32]]]:
         multiple, halo = self.network.config.size_multiple, self.network.config.halo_px
         padded = padded_size(height, width, multiple=multiple, smallest=SMALLEST_PX)
         for tile in grid(*padded, side=side, multiple=multiple):
             seen = tile.grown(halo, *padded)
-            probability = self._run(to_grey(to_tensor(image, seen, self.device)))
+            probability = self._run(grey(seen).to(self.device))
             inner = tile.clipped(height, width)
             yield inner, probability[0, 0][inner.within(seen).slices].cpu().numpy()
 
@@ -134,16 +143,13 @@ class ScratchDetector:
         """A copy for photos that do not fit the device."""
         return ScratchDetector(copy.deepcopy(self.network), device=torch.device("cpu"))
 
-    def _at_reduced_size(self, image: Pixels, short_side: int) -> NDArray[np.float32]:
-        height, width = image.shape[:2]
-        grey = to_grey(to_tensor(image, Box(0, 0, height, width), self.device))
-        scale = short_side / min(height, width)
-        multiple = self.network.config.size_multiple
-        size = [max(round(side * scale / multiple) * multiple, SMALLEST_PX) for side in (height, width)]
-        small = F.interpolate(grey, size=size, mode="bilinear", align_corners=False)
-        found = F.interpolate(self._run(small), size=(height, width), mode="nearest")
-        enlarged: NDArray[np.float32] = found[0, 0].cpu().numpy()
-        return enlarged
+    def _reduced(self, image: Pixels, short_side: int) -> NDArray[np.float32]:
+        """The photo in grey, (h, w) in [-1, 1], of sides that the network takes."""
+        scale, multiple = short_side / min(image.shape[:2]), self.network.config.size_multiple
+        size = [max(round(side * scale / multiple) * multiple, SMALLEST_PX) for side in image.shape[:2]]
+        levels = torch.from_numpy(shrunk(image, *size)).permute(2, 0, 1)[None].expand(1, 3, -1, -1)
+        grey: NDArray[np.float32] = to_grey(levels * (2 / np.iinfo(image.dtype).max) - 1)[0, 0].numpy()
+        return grey
 
     def _run(self, grey: Tensor) -> Tensor:
         grey = grey.contiguous(memory_format=torch.channels_last)
@@ -160,3 +166,8 @@ class ScratchDetector:
         budget = working_bytes(self.device, self.max_memory_bytes)
         per_px = BYTES_PER_CHANNEL_PX * self.network.config.base
         return tile_side(budget, per_px, halo_px=halo, multiple=multiple, largest_px=LARGEST_TILE_PX)
+
+
+def _cut(picture: NDArray[np.float32], box: Box) -> Tensor:
+    """A box of (H, W) as (1, 1, h, w), mirrored beyond the edges."""
+    return torch.from_numpy(take(picture, box))[None, None]

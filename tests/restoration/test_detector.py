@@ -39,6 +39,14 @@ def test_reduced_resolution_has_the_photos_size(detector: ScratchDetector) -> No
     assert detector.probability(PHOTO, 64).shape == PHOTO.shape[:2]
 
 
+def test_reduced_resolution_is_tiled_too(detector: ScratchDetector) -> None:
+    """--resolution may be larger than the photo."""
+    detector.tile_px = 2000
+    whole = detector.probability(PHOTO, 400)
+    detector.tile_px = 64
+    np.testing.assert_allclose(detector.probability(PHOTO, 400), whole, atol=1e-6)
+
+
 def test_a_model_without_detector_says_so(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text('{"format": 1, "name": "x", "branches": {}, "sha256": {}}')
     with pytest.raises(WeightsMissing, match="detector"):
