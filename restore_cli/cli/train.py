@@ -6,35 +6,22 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
+
+from restore_cli.cli.train_options import Clean, Damage, trains
 
 app = typer.Typer(
     help="Train the detector, the tones, the VAEs (stage1), the mapping (stage2), the face generator.",
     no_args_is_help=True,
 )
 
-Clean = Annotated[Path, typer.Option(help="Folder of clean photos, searched with its subfolders.")]
-Output = Annotated[Path, typer.Option(help="Folder for the run; it loads with `oldphoto restore --model`.")]
-Damage = Annotated[Path | None, typer.Option(help="Folder of damage outlines (1-bit PNG) to mix in.")]
-Config = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE|NAME", help="TOML file laid over the settings of the bundled model, or published for the paper's."
-    ),
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --output.")]
-Steps = Annotated[int | None, typer.Option(min=1, help="Optimiser steps in all.")]
-BatchSize = Annotated[int | None, typer.Option(min=1, help="Samples a step.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Precision = Annotated[Literal["auto", "fp32", "bf16", "fp16"], typer.Option(help="auto: bf16 on GPUs that have it.")]
-Workers = Annotated[int | None, typer.Option(min=0, help="Processes that make samples.")]
-
 
 @app.command()
+@trains
 def detector(
-    output: Output,
+    *,
     clean: Annotated[Path | None, typer.Option(help="Folder of clean photos, damaged on the fly.")] = None,
     pairs: Annotated[
         Path | None, typer.Option(help="Instead: old photos with their damage marked, NAME.jpg and NAME_mask.png.")
@@ -43,75 +30,49 @@ def detector(
         str | None, typer.Option(metavar="MODEL", help="Go on from this model's detector: a name, a folder, a file.")
     ] = None,
     damage: Damage = None,
-    config: Config = None,
-    resume: Resume = False,
-    steps: Steps = None,
-    batch_size: BatchSize = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    workers: Workers = None,
+    **options: Any,
 ) -> None:
     """Train the scratch detector on synthetic damage, or fine-tune one on photos with masks."""
-    run_stage("detector", locals())
+    run_stage("detector", clean=clean, pairs=pairs, init=init, damage=damage, **options)
 
 
 @app.command()
+@trains
 def stage1(
+    *,
     clean: Clean,
-    output: Output,
     old: Annotated[Path | None, typer.Option(help="Folder of real old photos, for VAE A.")] = None,
     damage: Damage = None,
-    config: Config = None,
-    resume: Resume = False,
-    steps: Steps = None,
-    batch_size: BatchSize = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    workers: Workers = None,
+    **options: Any,
 ) -> None:
     """Train the two VAEs: A for old and aged photos, B for clean ones."""
-    run_stage("stage1", locals())
+    run_stage("stage1", clean=clean, old=old, damage=damage, **options)
 
 
 @app.command()
+@trains
 def stage2(
+    *,
     clean: Clean,
     vae: Annotated[
         Path,
         typer.Option(help="Folder of stage1. A detector in it gives masks, a tone network tones; a mapping goes on."),
     ],
-    output: Output,
     damage: Damage = None,
-    config: Config = None,
-    resume: Resume = False,
-    steps: Steps = None,
-    batch_size: BatchSize = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    workers: Workers = None,
+    **options: Any,
 ) -> None:
     """Train the mapping between the VAEs."""
-    run_stage("stage2", locals())
+    run_stage("stage2", clean=clean, vae=vae, damage=damage, **options)
 
 
 @app.command()
-def tone(
-    clean: Clean,
-    output: Output,
-    damage: Damage = None,
-    config: Config = None,
-    resume: Resume = False,
-    steps: Steps = None,
-    batch_size: BatchSize = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    workers: Workers = None,
-) -> None:
+@trains
+def tone(*, clean: Clean, damage: Damage = None, **options: Any) -> None:
     """Train the network that undoes fading and casts before the others see a photo."""
-    run_stage("tone", locals())
+    run_stage("tone", clean=clean, damage=damage, **options)
 
 
-def run_stage(stage: str, options: dict[str, Any]) -> None:
+def run_stage(stage: str, **options: Any) -> None:
     """Train a stage with a bar on stderr, then tell its figures. options: TrainRequest's fields."""
     from restore_cli.cli.console import say
     from restore_cli.training.runs import TrainRequest, train

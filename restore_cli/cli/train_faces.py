@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from restore_cli.cli.train import BatchSize, Config, Device, Output, Precision, Resume, Steps, Workers, run_stage
+from restore_cli.cli.train import run_stage
+from restore_cli.cli.train_options import trains
 
 PHOTOS_PER_LINE = 100
 
 
+@trains
 def faces(
+    *,
     clean: Annotated[Path, typer.Option(help="Folder of clean photos; their faces are cut out first.")],
-    output: Output,
-    config: Config = None,
-    resume: Resume = False,
-    steps: Steps = None,
-    batch_size: BatchSize = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    workers: Workers = None,
+    **options: Any,
 ) -> None:
     """Train the face generator. Cuts the aligned faces out into OUTPUT/faces with the installed face detector."""
-    options = locals()
-    run_stage("faces", {**options, "clean": _cut_out(clean, output, config)})
+    run_stage("faces", clean=_cut_out(clean, options["output"], options["config"]), **options)
 
 
 def _cut_out(photos: Path, output: Path, config: Path | None) -> Path:
