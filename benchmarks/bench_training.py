@@ -98,7 +98,7 @@ class Clock(Trainer):
     def _log(self, losses: dict[str, float], *, seconds: float) -> None:
         assert all(np.isfinite(value) for value in losses.values())
         self.steps.append(seconds)
-        self.waits.append(self.waited_seconds)
+        self.waits.append(self.feed.waited_seconds)
         self.cpu_seconds.append(time.process_time())
 
     def _validate(self) -> dict[str, float]:

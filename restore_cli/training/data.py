@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from restore_cli import imaging
 from restore_cli.errors import NoPhotosFound, PhotoUnreadable, TrainingStopped
@@ -209,23 +209,6 @@ def unreadable_photos(dataset: Dataset[Sample]) -> int:
     return sum(cache.unreadable_count for cache in caches if isinstance(cache, PhotoCache))
 
 
-class StepSampler(Sampler[list[int]]):
-    """Sample numbers of each micro-batch from a given one on; process `rank` of `world` takes its share of each."""
-
-    def __init__(self, *, micro_batch: int, first: int, count: int, rank: int = 0, world: int = 1) -> None:
-        if micro_batch % world:
-            raise TrainingStopped(f"{micro_batch} samples a micro-batch cannot be shared by {world} processes")
-        self.micro_batch, self.first, self.count, self.rank, self.world = micro_batch, first, count, rank, world
-
-    def __iter__(self) -> Iterator[list[int]]:
-        for number in range(self.first, self.count):
-            start = number * self.micro_batch
-            yield list(range(start + self.rank, start + self.micro_batch, self.world))
-
-    def __len__(self) -> int:
-        return self.count - self.first
-
-
 def validation_samples(
     paths: Sequence[Path], config: DataConfig, *, recipe: str, damage: DamageOutlines | None
 ) -> list[Sample]:
@@ -245,15 +228,6 @@ def validation_samples(
         mask = torch.from_numpy(aged.mask.astype(np.float32))[None]
         samples.append({"clean": to_tensor(aged.target), "aged": to_tensor(aged.image), "mask": mask})
     return samples
-
-
-def fill_damage(aged: Tensor, mask: Tensor) -> Tensor:
-    """Crops (B, 3, S, S) in [-1, 1] with the damage of (B, 1, S, S) filled from its surroundings, as restoring does."""
-    filled = []
-    for image, damage in zip(aged.cpu(), mask.cpu(), strict=True):
-        pixels = image.add(1).mul(127.5).round().to(torch.uint8).permute(1, 2, 0).numpy()
-        filled.append(to_tensor(_rgb8(imaging.fill_from_surroundings(pixels, damage[0].numpy() > 0.5))))
-    return torch.stack(filled).to(aged.device)
 
 
 def random_crop(photo: Pixels, side: int, scale: tuple[float, float], rng: np.random.Generator) -> Pixels:

@@ -20,15 +20,13 @@ from torch.utils.data import Dataset
 from restore_cli.errors import WeightsDamaged
 from restore_cli.networks import VAE, VGG19, Mapping, MappingConfig, ScratchUNet, ToneNet
 from restore_cli.networks.discriminator import Discriminator, DiscriminatorConfig
-from restore_cli.networks.inputs import paint_damage, to_grey
-from restore_cli.networks.tone import correct
-from restore_cli.training import chance
 from restore_cli.training.adversary import fool, tell_apart
 from restore_cli.training.config import DataConfig, LoopConfig
-from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, fill_damage, validation_samples
+from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, validation_samples
 from restore_cli.training.losses import dissimilarity, gradient_l1, perceptual, psnr_of_tensors
 from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
+from restore_cli.training.preparation import Preparation
 from restore_cli.training.sheets import ROWS, Row
 from restore_cli.training.stage import Batch, Losses, Player
 from restore_cli.weights.network_file import save_network
@@ -103,15 +101,11 @@ class MappingStage:
             self.networks["mapping"].load_state_dict(start.state_dict())
         if config.gan:
             self.networks["judge"] = Discriminator(6, config.discriminator)
-        for parameter in self.networks.parameters():
-            parameter.requires_grad_(True)
-        self.frozen = nn.ModuleDict({} if config.joint else vaes)
-        if detector is not None:
-            self.frozen["detector"] = detector
-        if tone is not None:
-            self.frozen["tone"] = tone
-        if vgg is not None:
-            self.frozen["vgg"] = vgg
+        self.networks.requires_grad_(True)
+        helpers: dict[str, nn.Module | None] = {"detector": detector, "tone": tone, "vgg": vgg}
+        present = {name: helper for name, helper in helpers.items() if helper is not None}
+        self.frozen = nn.ModuleDict(present if config.joint else vaes | present)
+        self.preparation = Preparation(detector=detector, tone=tone, fills=config.network.guess, margin_px=data.context)
         self._validation: dict[str, list[Sample]] | None = None
 
     def players(self) -> tuple[Player, ...]:
@@ -125,8 +119,9 @@ class MappingStage:
 
     def objective(self, batch: Batch) -> Losses:
         """Weighted losses of one batch."""
-        mask = self._training_mask(batch)
-        shown = self._shown(batch, mask)
+        share, threshold = self.config.detected_share, self.config.threshold
+        mask = self.preparation.training_mask(batch, share=share, threshold=threshold, seed=self.loop.seed)
+        shown = self.preparation.shown(batch, mask)
         mapped = self._map(self.networks, shown, mask)
         losses: Losses = {}
         if self.config.latent_l1:
@@ -166,61 +161,28 @@ class MappingStage:
     def _judge(self, batch: Batch) -> Losses:
         return {"judge": tell_apart(self.networks["judge"], batch["made"], batch["clean"], condition=batch["shown"])}
 
-    def _training_mask(self, batch: Batch) -> Tensor:
-        """The true mask, or for a share of the samples what the detector finds at a drawn threshold."""
-        mask = batch["mask"]
-        detected = round(self.config.detected_share * mask.shape[0])
-        if not detected or "detector" not in self.frozen:
-            return mask
-        low, high = self.config.threshold
-        with torch.no_grad():
-            probability = self.frozen["detector"](to_grey(batch["aged"][:detected])).sigmoid()
-        drawn = chance.uniform(batch["number"][:detected], (1, 1, 1), seed=self.loop.seed, purpose=0)
-        threshold = low + (high - low) * drawn.to(mask.device)
-        return torch.cat([(probability > threshold).to(mask.dtype), mask[detected:]])
-
     def _vae(self, networks: nn.ModuleDict, name: str) -> VAE:
         vae = networks[name] if name in networks else self.frozen[name]
         assert isinstance(vae, VAE)
         return vae
-
-    def _shown(self, batch: Batch, mask: Tensor) -> Tensor:
-        """What the encoder sees: the aged crops with their damage painted white, or filled."""
-        shown = self._with_tone(batch, mask)
-        return shown if self.config.network.guess else paint_damage(shown, mask)
 
     def _map(self, networks: nn.ModuleDict, shown: Tensor, mask: Tensor) -> Tensor:
         latent = self._vae(networks, "vae_a").encoder(shown)
         mapped: Tensor = networks["mapping"](latent, mask)
         return mapped
 
-    def _with_tone(self, batch: Batch, mask: Tensor) -> Tensor:
-        """The aged crops, filled if the mapping wants a guess, in the tones that their surroundings ask for."""
-        aged = batch["aged"]
-        shown = fill_damage(aged, mask) if self.config.network.guess else aged
-        if "tone" not in self.frozen:
-            return shown
-        tone = self.frozen["tone"]
-        assert isinstance(tone, ToneNet)
-        margin = self.data.context if "surroundings" in batch else 0
-        thumbnail = batch["surroundings"] if margin else F.adaptive_avg_pool2d(aged, tone.config.thumbnail)
-        height, width = (side + 2 * margin for side in aged.shape[2:])
-        with torch.no_grad():
-            return correct(shown, tone(thumbnail), top=margin, left=margin, height=height, width=width)
-
     def dataset(self) -> Dataset[Sample]:
         """Aged crops of the training photos."""
-        tone = dict(self.frozen.items()).get("tone")
-        side = tone.config.thumbnail if isinstance(tone, ToneNet) else 0
+        tone = self.preparation.tone
+        side = tone.config.thumbnail if tone is not None else 0
         return AgedCrops(self.photos.training, self.data, seed=self.loop.seed, damage=self.damage, surroundings_px=side)
 
     def _restore(self, networks: nn.ModuleDict, sample: Sample) -> tuple[Tensor, Tensor]:
         """One sample restored with the detector's mask where there is a detector: (1, 3, H, W) and the mask."""
         device = next(networks.parameters()).device
         aged, mask = sample["aged"][None].to(device), sample["mask"][None].to(device)
-        if "detector" in self.frozen:
-            mask = (self.frozen["detector"](to_grey(aged)).sigmoid() > 0.4).to(aged.dtype)
-        mapped = self._map(networks, self._shown({"aged": aged}, mask), mask)
+        mask = self.preparation.mask_in_use(aged, mask)
+        mapped = self._map(networks, self.preparation.shown({"aged": aged}, mask), mask)
         return self._vae(networks, "vae_b").decoder(mapped).clamp(-1, 1), mask
 
     def validate(self, networks: nn.ModuleDict) -> dict[str, float]:

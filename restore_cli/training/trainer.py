@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import copy
 import logging
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from restore_cli.errors import TrainingStopped
 from restore_cli.training.checkpoint import load_checkpoint, save_checkpoint
 from restore_cli.training.config import LoopConfig
-from restore_cli.training.data import StepSampler, unreadable_photos
+from restore_cli.training.data import unreadable_photos
+from restore_cli.training.feed import Feed
 from restore_cli.training.guard import LossGuard
 from restore_cli.training.journal import Journal
 from restore_cli.training.processes import any_process, average, average_gradients, share_batch_norm
@@ -49,17 +48,17 @@ class Trainer:
         validated: Validated | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.stage, self.output, self.workers = stage, output, workers
+        self.stage, self.output = stage, output
         self.loop: LoopConfig = stage.loop
         self.accelerator = accelerator
         self.report = report or (lambda step, steps, figures: None)
         self.validated = validated or (lambda step, figures: None)
         self.stop = stop
         self.step = 0
-        self.layout = torch.channels_last if self.loop.channels_last else torch.contiguous_format
+        layout = torch.channels_last if self.loop.channels_last else torch.contiguous_format
         for networks in (stage.networks, stage.frozen):
             networks.to(accelerator.device)
-            networks.to(memory_format=self.layout)  # type: ignore[call-overload]
+            networks.to(memory_format=layout)  # type: ignore[call-overload]
         stage.frozen.eval().requires_grad_(False)
         self.average = copy.deepcopy(stage.networks).eval() if self.loop.ema else None
         if accelerator.num_processes > 1:
@@ -67,9 +66,7 @@ class Trainer:
         self.players = stage.players()
         self.optimizers = {player.name: self._optimizer(player) for player in self.players}
         self.guard = LossGuard(self.loop.explosion)
-        self.dataset = stage.dataset()
-        self.waited_seconds = 0.0
-        """What the last step waited for its samples."""
+        self.feed = Feed(stage.dataset(), self.loop, accelerator, workers=workers)
         self.journal: Journal | None = None
 
     @property
@@ -80,7 +77,7 @@ class Trainer:
     @property
     def unreadable(self) -> int:
         """Training photos that were left out because they could not be read."""
-        return unreadable_photos(self.dataset)
+        return unreadable_photos(self.feed.dataset)
 
     def run(self, *, resume: bool = False) -> dict[str, float]:
         """Train to the last step. Returns the last validation's figures.
@@ -101,7 +98,7 @@ class Trainer:
 
     def _run(self) -> dict[str, float]:
         saved_at, figures = time.monotonic(), dict[str, float]()
-        for batches in self._steps():
+        for batches in self.feed.steps(self.step):
             started = time.monotonic()
             losses = self._step(batches)
             self.step += 1
@@ -129,39 +126,6 @@ class Trainer:
         save_checkpoint(self._state(), self.checkpoint)
 
     # --- one step -------------------------------------------------------------------------------------------------
-
-    def _steps(self) -> Iterator[list[Batch]]:
-        """The micro-batches of each remaining optimiser step."""
-        per_step = self.loop.accumulate
-        sampler = StepSampler(
-            micro_batch=self.loop.batch_size // per_step,
-            first=self.step * per_step,
-            count=self.loop.steps * per_step,
-            rank=self.accelerator.process_index,
-            world=self.accelerator.num_processes,
-        )
-        cuda = self.accelerator.device.type == "cuda"
-        loader = DataLoader(
-            self.dataset,
-            batch_sampler=sampler,
-            num_workers=self.workers,
-            worker_init_fn=_outlive_signals,
-            pin_memory=cuda,
-            prefetch_factor=4 if self.workers else None,
-        )
-        micro: list[Batch] = []
-        started = time.monotonic()
-        for batch in loader:
-            micro.append({key: self._moved(value) for key, value in batch.items()})
-            if len(micro) == per_step:
-                self.waited_seconds = time.monotonic() - started
-                yield micro
-                micro = []
-                started = time.monotonic()
-
-    def _moved(self, value: Tensor) -> Tensor:
-        moved = value.to(self.accelerator.device, non_blocking=self.accelerator.device.type == "cuda")
-        return moved.contiguous(memory_format=self.layout) if moved.dim() == 4 else moved
 
     def _step(self, batches: list[Batch]) -> dict[str, float]:
         """Each player moves once on the micro-batches. Returns the losses, averaged over them and the processes."""
@@ -228,7 +192,7 @@ class Trainer:
             return
         self.report(self.step, self.loop.steps, losses)
         if self.journal is not None and self.step % self.loop.log_every == 0:
-            times = {"seconds": round(seconds, 4), "waited_seconds": round(self.waited_seconds, 4)}
+            times = {"seconds": round(seconds, 4), "waited_seconds": round(self.feed.waited_seconds, 4)}
             self.journal.write(self.step, times | losses, group="training")
 
     def _validate(self) -> dict[str, float]:
@@ -304,9 +268,3 @@ def rate_factor(loop: LoopConfig, step: int) -> float:
     rise = min(1.0, (step + 1) / loop.warmup_steps) if loop.warmup_steps else 1.0
     decaying = max(1.0, loop.steps * loop.decay_share)
     return rise * min(1.0, (loop.steps - step) / decaying)
-
-
-def _outlive_signals(worker: int) -> None:
-    """Ctrl+C reaches the whole process group: only the trainer answers it, after a checkpoint, and ends its workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -14,13 +14,13 @@ from restore_cli.training.data import (
     AgedCrops,
     PhotoFolder,
     RealCrops,
-    StepSampler,
     Together,
     photo_or_next,
     random_crop,
     to_tensor,
     unreadable_photos,
 )
+from restore_cli.training.feed import StepSampler
 from restore_cli.training.synthesis import age
 
 CONFIG = DataConfig(crop=32, context=8, validation_photos=0, recipe={"name": "mixed"})
@@ -129,18 +129,6 @@ def test_validation_photos_are_chosen_by_name_and_not_trained_on(photos: Path) -
     assert len(split.validation) == 2
     assert not set(split.validation) & set(split.training)
     assert len(set(split.validation) & set(again.validation)) >= 1
-
-
-@pytest.mark.parametrize("world", [1, 2, 4])
-def test_processes_share_a_batch_without_gap_or_overlap(world: int) -> None:
-    shares = [list(StepSampler(micro_batch=4, first=3, count=5, rank=r, world=world)) for r in range(world)]
-    for step in range(2):
-        assert sorted(n for share in shares for n in share[step]) == list(range(4 * (3 + step), 4 * (4 + step)))
-
-
-def test_a_batch_that_cannot_be_shared_is_refused() -> None:
-    with pytest.raises(TrainingStopped, match="3 samples"):
-        StepSampler(micro_batch=3, first=0, count=1, world=2)
 
 
 def test_a_small_photo_is_enlarged() -> None:

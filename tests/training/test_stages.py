@@ -204,9 +204,11 @@ def test_each_branch_has_a_run_of_its_own(photos: Path) -> None:
 
 def test_detected_masks_follow_from_the_sample(photos: Path) -> None:
     """The same sample gets the same threshold in any batch and process."""
-    stage = mapping(photos, None, replace(MAPPING, detected_share=1.0, threshold=(0.0, 1.0)))
+    stage = mapping(photos, None)
     stage.frozen.eval()  # as the trainer does
     batch = batch_of(stage)
-    whole = stage._training_mask(batch)
-    part = stage._training_mask({key: value[2:] for key, value in batch.items()})
+    drawn = {"share": 1.0, "threshold": (0.0, 1.0), "seed": 0}
+    whole = stage.preparation.training_mask(batch, **drawn)
+    part = stage.preparation.training_mask({key: value[2:] for key, value in batch.items()}, **drawn)
     assert torch.equal(whole[2:], part)
+    assert not torch.equal(whole, batch["mask"])

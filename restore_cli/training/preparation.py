@@ -1,0 +1,76 @@
+"""What happens to an aged crop before the encoder sees it, in training as in use: its mask, its tones, its holes."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from restore_cli import imaging
+from restore_cli.networks import ScratchUNet, ToneNet
+from restore_cli.networks.inputs import paint_damage, to_grey
+from restore_cli.networks.tone import correct
+from restore_cli.training import chance
+from restore_cli.training.data import to_tensor
+from restore_cli.training.stage import Batch
+
+THRESHOLD = 0.4
+"""From which probability on the detector's word is taken, as by default in use."""
+
+
+class Preparation:
+    """Masks by the detector and tones by the tone network, where there are such; damage filled or painted white."""
+
+    def __init__(self, *, detector: ScratchUNet | None, tone: ToneNet | None, fills: bool, margin_px: int) -> None:
+        """fills: give the mapping a guess where damage is. margin_px: what of "surroundings" lies outside the crop."""
+        self.detector, self.tone, self.fills, self.margin_px = detector, tone, fills, margin_px
+
+    def training_mask(self, batch: Batch, *, share: float, threshold: tuple[float, float], seed: int) -> Tensor:
+        """The true mask (B, 1, S, S), or for a share of the samples what is detected at a threshold drawn for each."""
+        mask = batch["mask"]
+        detected = round(share * mask.shape[0])
+        if not detected or self.detector is None:
+            return mask
+        low, high = threshold
+        with torch.no_grad():
+            probability = self.detector(to_grey(batch["aged"][:detected])).sigmoid()
+        drawn = chance.uniform(batch["number"][:detected], (1, 1, 1), seed=seed, purpose=0)
+        threshold_of_each = low + (high - low) * drawn.to(mask.device)
+        return torch.cat([(probability > threshold_of_each).to(mask.dtype), mask[detected:]])
+
+    def mask_in_use(self, aged: Tensor, mask: Tensor) -> Tensor:
+        """The detected mask, or the true one, (B, 1, H, W), where there is no detector."""
+        if self.detector is None:
+            return mask
+        detected: Tensor = self.detector(to_grey(aged)).sigmoid() > THRESHOLD
+        return detected.to(aged.dtype)
+
+    def shown(self, batch: Batch, mask: Tensor) -> Tensor:
+        """What of "aged" the encoder gets, (B, 3, S, S) in [-1, 1], in the tones that "surroundings" or itself ask for.
+
+        Damage is filled first where the mapping wants a guess, or painted white last.
+        """
+        aged = batch["aged"]
+        shown = self._with_tone(fill_damage(aged, mask) if self.fills else aged, batch)
+        return shown if self.fills else paint_damage(shown, mask)
+
+    def _with_tone(self, shown: Tensor, batch: Batch) -> Tensor:
+        if self.tone is None:
+            return shown
+        aged = batch["aged"]
+        margin = self.margin_px if "surroundings" in batch else 0
+        thumbnail = batch["surroundings"] if margin else F.adaptive_avg_pool2d(aged, self.tone.config.thumbnail)
+        height, width = (side + 2 * margin for side in aged.shape[2:])
+        with torch.no_grad():
+            return correct(shown, self.tone(thumbnail), top=margin, left=margin, height=height, width=width)
+
+
+def fill_damage(aged: Tensor, mask: Tensor) -> Tensor:
+    """Crops (B, 3, S, S) in [-1, 1] with the damage of (B, 1, S, S) filled from its surroundings, as restoring does."""
+    filled = []
+    for image, damage in zip(aged.cpu(), mask.cpu(), strict=True):
+        pixels = image.add(1).mul(127.5).round().to(torch.uint8).permute(1, 2, 0).numpy()
+        guess = imaging.fill_from_surroundings(pixels, damage[0].numpy() > 0.5)
+        filled.append(to_tensor(np.asarray(guess, np.uint8)))
+    return torch.stack(filled).to(aged.device)
