@@ -27,16 +27,22 @@ def irregular_holes(
     wanted = canvas.size * log_uniform(rng, *recipe.hole_coverage)
     use_outlines = outlines is not None and rng.random() < recipe.outline_chance
     for _ in range(MOST_SHAPES):
-        _add_hole(canvas, rng, scale, outlines if use_outlines else None)
+        _add_hole(canvas, rng, scale, recipe, outlines if use_outlines else None)
         if cv2.countNonZero(canvas) >= wanted:
             break
     return canvas > 127
 
 
-def _add_hole(canvas: strokes.Canvas, rng: np.random.Generator, scale: float, outlines: DamageOutlines | None) -> None:
+def _add_hole(
+    canvas: strokes.Canvas,
+    rng: np.random.Generator,
+    scale: float,
+    recipe: Recipe,
+    outlines: DamageOutlines | None,
+) -> None:
     height, width = size = (canvas.shape[0], canvas.shape[1])
     if outlines is not None and rng.random() < 0.6:
-        paste_outline(canvas, rng, outlines, scale)
+        paste_outline(canvas, rng, outlines, scale, largest_share=recipe.outline_share)
         return
     kind = rng.random()
     if kind < 0.35:

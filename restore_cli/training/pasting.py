@@ -11,18 +11,21 @@ from restore_cli.training.prints import log_uniform
 
 Canvas = NDArray[np.uint8]
 
-LARGEST_SHARE = 0.006  # of the canvas that one outline may cover: larger blots are no scratches, nor to be filled
 
+def paste_outline(
+    canvas: Canvas, rng: np.random.Generator, outlines: DamageOutlines, scale: float, *, largest_share: float
+) -> None:
+    """Paste one outline at a random place, possibly over the edge; the canvas keeps the larger opacity.
 
-def paste_outline(canvas: Canvas, rng: np.random.Generator, outlines: DamageOutlines, scale: float) -> None:
-    """Paste one outline at a random place, possibly over the edge; the canvas keeps the larger opacity."""
+    The outline is made so small that it covers at most `largest_share` of the canvas.
+    """
     height, width = canvas.shape
     outline = outlines.draw(rng, (max(16, round(1.2 * height / scale)), max(16, round(1.2 * width / scale))))
     if outline is None:
         return
     outline = _turned(outline, rng)
     factor = scale * log_uniform(rng, 0.25, 1.0)
-    largest = np.sqrt(LARGEST_SHARE * canvas.size / max(1, cv2.countNonZero(outline)))
+    largest = np.sqrt(largest_share * canvas.size / max(1, cv2.countNonZero(outline)))
     factor = min(factor, largest)
     target = (max(2, round(outline.shape[1] * factor)), max(2, round(outline.shape[0] * factor)))
     shaped = cv2.resize(outline, target, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)

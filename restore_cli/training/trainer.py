@@ -24,6 +24,7 @@ from restore_cli.training.data import unreadable_photos
 from restore_cli.training.feed import Feed
 from restore_cli.training.guard import LossGuard
 from restore_cli.training.journal import Journal
+from restore_cli.training.muon import Muon
 from restore_cli.training.processes import any_process, average, average_gradients, share_batch_norm
 from restore_cli.training.stage import Batch, Player, Shows, Stage
 
@@ -225,9 +226,8 @@ class Trainer:
 
     def _optimizer(self, player: Player) -> torch.optim.Optimizer:
         parameters = [p for name in player.networks for p in self.stage.networks[name].parameters()]
-        plain = torch.optim.AdamW(
-            parameters, lr=self.loop.lr, betas=self.loop.betas, weight_decay=self.loop.weight_decay
-        )
+        kind = Muon if self.loop.optimizer == "muon" else torch.optim.AdamW
+        plain = kind(parameters, lr=self.loop.lr, betas=self.loop.betas, weight_decay=self.loop.weight_decay)
         prepared: torch.optim.Optimizer = self.accelerator.prepare_optimizer(plain)
         return prepared
 
