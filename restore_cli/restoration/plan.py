@@ -13,8 +13,9 @@ from restore_cli.restoration.passes import Task
 from restore_cli.restoration.planes import Keep, Shelf
 
 LARGEST_TILE_PX = 1024
-BYTES_PER_PX = 640
-HALO_PX = 96
+BYTES_PER_PX = 1100
+"""Of a tile with its halo, that exist at a time (bundled model, measured)."""
+HALO_PX = 100
 FEWEST_ROWS = 4
 BAND_POSITIONS = 16384
 """Latent positions of a band on a CPU: more save nothing and leave the caches."""
@@ -24,7 +25,7 @@ BAND_COPIES = 7
 
 @dataclass(frozen=True)
 class Tiles:
-    """For models that see no further than their convolutions reach, where bands would need too much."""
+    """For models that see no further than their convolutions reach, where the planes of bands do not fit."""
 
     side: int
     """In pixels, a multiple of 4."""
@@ -62,9 +63,10 @@ def plan(task: Task, budget_bytes: int) -> Plan:
     height, width = task.padded[0] // 4, task.padded[1] // 4
     floats = plane_floats(task.way, height, width)
     shelf = _shelf(floats, task.device, budget_bytes)
-    if task.way.is_local and (shelf.keep != "float32" or shelf.home != task.device):
-        side = tile_side(budget_bytes, BYTES_PER_PX, halo_px=HALO_PX, multiple=4, largest_px=LARGEST_TILE_PX)
-        return Tiles(side)
+    if task.way.is_local and (shelf.keep == "disk" or shelf.home != task.device):
+        left = budget_bytes - 4 * task.way.mapping.config.width * height * width  # all tiles ask the same features
+        if left >= BYTES_PER_PX * (SMALLEST_TILE_PX + 2 * HALO_PX) ** 2:
+            return Tiles(tile_side(left, BYTES_PER_PX, halo_px=HALO_PX, multiple=4, largest_px=LARGEST_TILE_PX))
     kept = 0 if shelf.keep == "disk" or shelf.home != task.device else floats * (4 if shelf.keep == "float32" else 2)
     per_row = 4 * width * BAND_COPIES * _widest(task.way)
     rows = (budget_bytes - kept) // per_row

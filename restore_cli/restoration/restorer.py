@@ -15,11 +15,11 @@ from restore_cli.errors import UsageProblem, WeightsMissing
 from restore_cli.restoration.detector import ScratchDetector
 from restore_cli.restoration.faces import FaceRecord, FaceRestorer, load_face_restorer
 from restore_cli.restoration.model import RestorationModel
-from restore_cli.restoration.pixels import Pixels, to_unit_pixels
+from restore_cli.restoration.pixels import Pixels
 from restore_cli.restoration.running import restored_pixels
 from restore_cli.restoration.settings import Precision, RestoreSettings
 from restore_cli.restoration.shapes import as_colour_planes, as_mask
-from restore_cli.restoration.tone import blend, is_sound
+from restore_cli.restoration.tone import blend_levels, is_sound
 from restore_cli.weights import ModelFolder
 
 LARGEST_FULL_ATTENTION_PX = 1024 * 1024
@@ -224,7 +224,7 @@ def _refine_faces(
 def _finish(begun: _Begun, restored: Pixels, faces: tuple[FaceRecord, ...], settings: RestoreSettings) -> Restoration:
     """The photo with its faces; the very pixels that came in where nothing was wrong with them."""
     if begun.restored is not restored:  # faces were looked at, and the blend with the original had to wait
-        restored = blend(begun.planes, to_unit_pixels(restored), settings.strength)
+        restored = blend_levels(begun.planes, restored, settings.strength)
     fraction = float(begun.damaged.mean())
     touched = fraction or settings.tone != "keep" or any(face.action == "refined" for face in faces)
     unchanged = settings.strength == 0 or (not touched and is_sound(begun.planes, restored))

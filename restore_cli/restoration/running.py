@@ -21,9 +21,11 @@ from restore_cli.restoration.pixels import Pixels, to_unit
 from restore_cli.restoration.plan import Plan, Tiles, plan
 from restore_cli.restoration.settings import RestoreSettings
 from restore_cli.restoration.tiles import Box
-from restore_cli.restoration.tone import blend, stretch
+from restore_cli.restoration.tone import ROWS, blend, stretch
 
 log = logging.getLogger(__name__)
+UnitPieces = Iterator[tuple[Box, NDArray[np.float32]]]
+"""Boxes of the photo, (h, w, 3) in [0, 1] each."""
 BLACK = -0.999
 """Largest value of a piece that counts as black, in [-1, 1]."""
 NOT_BLACK = 0.02
@@ -70,7 +72,10 @@ def restored_pixels(
 
 def _within_memory(task: Task, image: Pixels, settings: RestoreSettings, max_memory_bytes: int | None) -> Pixels | None:
     """As planned, or in ever smaller pieces; None if even the smallest did not fit. Raises NotANumberError."""
-    attempt: Plan | None = plan(task, working_bytes(task.device, max_memory_bytes))
+    budget = working_bytes(task.device, max_memory_bytes)
+    if task.device.type == "cpu":
+        budget -= image.nbytes if settings.tone == "keep" else image.nbytes + 12 * task.mask.size  # the result
+    attempt: Plan | None = plan(task, budget)
     while attempt is not None:
         try:
             return _blended(task, image, settings, attempt)
@@ -85,16 +90,25 @@ def _within_memory(task: Task, image: Pixels, settings: RestoreSettings, max_mem
 
 
 def _blended(task: Task, image: Pixels, settings: RestoreSettings, attempt: Plan) -> Pixels:
-    """Piece by piece into the photo's own levels; stretching needs all of the result first."""
+    """Piece by piece into the photo's own levels."""
+    pieces: UnitPieces = ((box, to_unit(piece)) for box, piece in _pieces(task, attempt))
     if settings.tone == "stretch":
-        full = np.empty((*image.shape[:2], 3), np.float32)
-        for box, piece in _pieces(task, attempt):
-            full[box.slices] = to_unit(piece)
-        return blend(image, stretch(full), settings.strength)
+        pieces = _stretched(pieces, *task.mask.shape)
     result = np.empty_like(image)
-    for box, piece in _pieces(task, attempt):
-        result[box.slices] = blend(image[box.slices], to_unit(piece), settings.strength)
+    for box, unit in pieces:
+        result[box.slices] = blend(image[box.slices], unit, settings.strength)
     return result
+
+
+def _stretched(pieces: UnitPieces, height: int, width: int) -> UnitPieces:
+    """The same after `stretch`, which needs all of them first."""
+    full = np.empty((height, width, 3), np.float32)
+    for box, unit in pieces:
+        full[box.slices] = unit
+    stretch(full)
+    for top in range(0, height, ROWS):
+        box = Box(top, 0, min(top + ROWS, height), width)
+        yield box, full[box.slices]
 
 
 def _pieces(task: Task, attempt: Plan) -> Iterator[tuple[Box, Tensor]]:

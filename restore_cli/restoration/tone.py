@@ -12,13 +12,18 @@ SOUND_MEAN = 1.0 / 255
 SOUND_PEAK = 8.0 / 255
 """A photo without damage whose result differs by less than this on average, and at the 99.9th percentile, is sound."""
 ROWS = 256
-"""Compared at a time."""
+"""Looked at together: of a large photo, floats of all of it would take as much as many photos."""
 
 
 def stretch(unit: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Darkest value to 0, brightest to 1, over all channels together: what the released code does to every result."""
+    """Darkest value to 0, brightest to 1, over all channels together: what the released code does to every result.
+
+    In place, and returned.
+    """
     low, high = float(unit.min()), float(unit.max())
-    return (unit - low) / max(high - low, 1e-5)
+    unit -= low
+    unit /= max(high - low, 1e-5)
+    return unit
 
 
 def blend(image: Pixels, unit: NDArray[np.float32], strength: float) -> Pixels:
@@ -36,10 +41,19 @@ def blend(image: Pixels, unit: NDArray[np.float32], strength: float) -> Pixels:
     return quantise(unit, image.dtype)
 
 
+def blend_levels(image: Pixels, restored: Pixels, strength: float) -> Pixels:
+    """`blend` with a result that has levels already, the photo's shape and dtype; changed in place, and returned."""
+    if strength < 1:
+        for top in range(0, len(image), ROWS):
+            rows = slice(top, top + ROWS)
+            restored[rows] = blend(image[rows], to_unit_pixels(restored[rows]), strength)
+    return restored
+
+
 def is_sound(image: Pixels, restored: Pixels) -> bool:
     """Whether the result says that nothing was wrong with the photo, beyond what an eye or a scanner would notice."""
     scale, total, beyond = np.iinfo(image.dtype).max, 0, 0
-    for top in range(0, len(image), ROWS):  # of a large photo the differences would take as much as four photos
+    for top in range(0, len(image), ROWS):
         before, after = image[top : top + ROWS], restored[top : top + ROWS]
         difference = np.abs(after.astype(np.int32) - before.astype(np.int32))
         total += int(difference.sum())

@@ -62,13 +62,13 @@ def test_stretched_tone_reaches_black_and_white(restorer: Restorer) -> None:
     assert (result.min(), result.max()) == (0, 255)
 
 
-def test_tiles_within_a_small_budget_give_the_same_photo(restorer: Restorer) -> None:
+def test_a_small_budget_gives_the_same_photo(restorer: Restorer) -> None:
     """At most one grey level where rounding falls the other way."""
     image = RNG.integers(0, 256, (300, 520, 3), dtype=np.uint8)
     mask = np.zeros(image.shape[:2], bool)
     mask[50:55] = True
     whole = restorer.restore(image, mask).image
-    restorer.max_memory_bytes = 1  # the smallest tiles
+    restorer.max_memory_bytes = 1  # the smallest bands, on disk
     tiled = restorer.restore(image, mask).image
     restorer.max_memory_bytes = None
     assert np.abs(whole.astype(int) - tiled).max() <= 1
