@@ -45,10 +45,14 @@ def focal(logits: Tensor, mask: Tensor, gamma: float = 2.0) -> Tensor:
 
 
 def dice(logits: Tensor, mask: Tensor) -> Tensor:
-    """1 - Dice overlap (Milletari et al. 2016) over the whole batch, with one pixel of smoothing."""
-    probability = logits.sigmoid()
-    overlap = (probability * mask).sum()
-    return 1 - (2 * overlap + 1) / (probability.sum() + mask.sum() + 1)
+    """1 - Dice overlap (Milletari et al. 2016), one pixel of smoothing, of each photo alone: (B, 1, H, W) to their mean.
+
+    Over the whole batch the few large holes would count for all, and specks and hairs for nothing.
+    """
+    probability = logits.sigmoid().flatten(1)
+    marked = mask.flatten(1)
+    overlap = (probability * marked).sum(dim=1)
+    return (1 - (2 * overlap + 1) / (probability.sum(dim=1) + marked.sum(dim=1) + 1)).mean()
 
 
 def dissimilarity(image: Tensor, target: Tensor) -> Tensor:

@@ -49,6 +49,16 @@ def test_dice_is_zero_where_all_is_found_and_near_one_where_nothing_is():
     assert losses.dice(torch.full_like(mask, -100), mask).item() == pytest.approx(1 - 1 / 51)
 
 
+def test_dice_counts_a_speck_in_one_photo_as_much_as_a_hole_in_another():
+    """Each photo alone: one found whole (0), one missed whole (1 - 1 / (n + 1))."""
+    mask = torch.zeros(2, 1, 10, 10)
+    mask[0, 0, :5] = 1
+    mask[1, 0, 0, :4] = 1
+    logits = (mask - 0.5) * 100
+    logits[1] = -100
+    assert losses.dice(logits, mask).item() == pytest.approx((1 - 1 / 5) / 2)
+
+
 def judged(*scales: list[float]) -> list[list[torch.Tensor]]:
     """What a discriminator with one-number layers would return; the last number of each scale is the score."""
     return [[torch.full((1, 1, 2, 2), value) for value in layers] for layers in scales]
