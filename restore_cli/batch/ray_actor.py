@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import platform
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import restore_cli
 from restore_cli.batch.journal import fingerprint
 from restore_cli.batch.plan import Job
+from restore_cli.batch.ray_storage import HINT, Landmarks
 from restore_cli.batch.result import PhotoResult
 from restore_cli.batch.worker import Order, Worker
 from restore_cli.errors import OldPhotoError, UsageProblem
@@ -18,9 +20,8 @@ from restore_cli.errors import OldPhotoError, UsageProblem
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What shapes results beside the photos: equal on all machines, or their results would differ."""
+    """What shapes results beside the photos and the program: equal on all machines, or their results would differ."""
 
-    version: str
     model: str
     settings_sha256: str
 
@@ -28,29 +29,30 @@ class Setup:
     def of(cls, worker: Worker) -> Setup:
         """What this machine would restore with."""
         return cls(
-            version=f"oldphoto {restore_cli.__version__}",
             model=f"model {worker.model.name} {worker.model.sha256[:12]}",
             settings_sha256=fingerprint(dict(worker.settings)),
         )
 
-    def refuse_other(self, other: Setup, host: str) -> None:
-        """Raises UsageProblem if `other`, found on `host`, is not the same."""
+    def refuse_other(self, other: Setup) -> None:
+        """Raises UsageProblem if `other`, found on this machine, is not what the run was started with."""
         if self == other:
             return
-        mine, theirs = (
-            f"{setup.version}, {setup.model}, settings {setup.settings_sha256[:12]}" for setup in (self, other)
-        )
+        asked, found = (f"{setup.model}, settings {setup.settings_sha256[:12]}" for setup in (self, other))
         raise UsageProblem(
-            f"{host} would restore with {theirs}, and this computer with {mine}",
-            hint="Install the same oldphoto and the same weights on every machine.",
+            f"photos would be restored with {found}, and the run was started with {asked}",
+            hint="Install the same weights on every machine (`oldphoto weights list` shows them), faces included.",
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placement:
-    """Where relative paths begin, and how talkative the worker is."""
+class Terms:
+    """All that a worker is told before its first photo."""
 
+    order: Order
+    setup: Setup
+    landmarks: Landmarks
     folder: str
+    """Where relative paths begin."""
     needs_folder: bool
     """Some path of the run is relative: the folder has to be there on every machine."""
     log_level: int
@@ -63,17 +65,21 @@ class PhotoActor:
     first photo needs it.
     """
 
-    def __init__(self, order: Order, setup: Setup, placement: Placement) -> None:
-        logging.getLogger("restore_cli").setLevel(placement.log_level)
-        self._order, self._setup, self._placement = order, setup, placement
+    def __init__(self, version: str, terms: bytes) -> None:
+        """version: of the program that sends the terms. terms: pickled, to be opened by the same version only."""
+        self._version, self._terms = version, terms
         self._device = threading.Lock()
 
     def get_ready(self) -> OldPhotoError | None:
         """Look whether this machine can do its part; what is in the way otherwise."""
         try:
-            self._enter_folder()
-            self._worker = Worker(self._order)
-            self._setup.refuse_other(Setup.of(self._worker), platform.node())
+            self._refuse_other_version()
+            terms: Terms = pickle.loads(self._terms)
+            logging.getLogger("restore_cli").setLevel(terms.log_level)
+            _enter_folder(terms)
+            terms.landmarks.look()
+            self._worker = Worker(terms.order)
+            terms.setup.refuse_other(Setup.of(self._worker))
         except OldPhotoError as error:
             return _told_by_host(error)
         return None
@@ -81,27 +87,38 @@ class PhotoActor:
     def restore(self, job: Job) -> PhotoResult | OldPhotoError:
         """One photo, from file to file. An error is one that ends the run: missing weights, no such device."""
         try:
-            prepared = self._worker.prepare(job)
-            if isinstance(prepared, PhotoResult):
-                return prepared
-            with self._device:
-                computed = self._worker.compute(prepared)
-            if isinstance(computed, PhotoResult):
-                return computed
-            del prepared
-            return self._worker.deliver(computed)
+            result = self._restore(job)
         except OldPhotoError as error:
             return _told_by_host(error)
+        if result.status == "failed":
+            return replace(result, notes=(*result.notes, f"failed on {platform.node()}"))
+        return result
 
-    def _enter_folder(self) -> None:
-        try:
-            os.chdir(self._placement.folder)
-        except OSError as error:
-            if self._placement.needs_folder:
-                raise UsageProblem(
-                    f"{self._placement.folder} is not there: {error.strerror}",
-                    hint="Give paths that are the same on every machine, such as those of a shared disk.",
-                ) from error
+    def _restore(self, job: Job) -> PhotoResult:
+        prepared = self._worker.prepare(job)
+        if isinstance(prepared, PhotoResult):
+            return prepared
+        with self._device:
+            computed = self._worker.compute(prepared)
+        if isinstance(computed, PhotoResult):
+            return computed
+        del prepared
+        return self._worker.deliver(computed)
+
+    def _refuse_other_version(self) -> None:
+        if restore_cli.__version__ != self._version:
+            raise UsageProblem(
+                f"oldphoto {restore_cli.__version__} is installed, and the run was started by {self._version}",
+                hint="Install the same version on every machine.",
+            )
+
+
+def _enter_folder(terms: Terms) -> None:
+    try:
+        os.chdir(terms.folder)
+    except OSError as error:
+        if terms.needs_folder:
+            raise UsageProblem(f"{terms.folder} is not there: {error.strerror}", hint=HINT) from error
 
 
 def _told_by_host(error: OldPhotoError) -> OldPhotoError:

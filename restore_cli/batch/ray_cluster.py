@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import os
 import socket
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,9 @@ logger = logging.getLogger(__name__)
 INSTALL = "pip install 'oldphoto[ray]'"
 PORTS = {"ray": 10001, "": 6379}
 """Ray's own defaults: the client server's, and the head node's."""
-REACH_SECONDS = 5.0
+KNOCK_SECONDS = 5.0
+CONNECT_SECONDS = {"ray": 90.0, "": 30.0}
+"""Where somebody listens. A client server starts a process for each client; Ray gives that up itself after a minute."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +45,7 @@ class RayOptions:
 def connect(address: str) -> Any:
     """The `ray` module, connected. A program that has connected itself keeps its connection.
 
-    Raises UsageProblem if Ray is not installed here or the cluster does not answer.
+    Raises UsageProblem if Ray is not installed here or the cluster does not answer in time.
     """
     if importlib.util.find_spec("ray") is None:
         raise UsageProblem("--engine ray needs Ray, which is not installed here", hint=f"Install it: {INSTALL}")
@@ -50,14 +53,11 @@ def connect(address: str) -> Any:
 
     if ray.is_initialized():
         return ray
-    chosen = os.environ.get("RAY_ADDRESS", "auto") if address == "auto" else address
-    if chosen not in ("auto", "local"):
+    chosen = (os.environ.get("RAY_ADDRESS") or "auto") if address == "auto" else address
+    if chosen != "auto":
         _knock(chosen)
-    debug = logger.isEnabledFor(logging.DEBUG)
-    level = logging.INFO if debug else logging.ERROR
-    os.environ.setdefault("RAY_COLOR_PREFIX", "0")  # its own messages go to our log files too
     try:
-        ray.init(address=chosen, log_to_driver=debug, logging_level=level, configure_logging=True)
+        _init_in_time(ray, chosen)
     except SystemExit as error:  # what Ray does when the head node stays silent
         raise _unreachable(chosen, "its head node does not answer") from error
     except (OSError, RuntimeError, ValueError, ImportError) as error:
@@ -65,16 +65,51 @@ def connect(address: str) -> Any:
     return ray
 
 
+def _init_in_time(ray: Any, address: str) -> None:
+    """Raises what `ray.init` does, or TimeoutError: before a head node that is silent Ray waits for 13 minutes.
+
+    In a thread, as nothing else ends such a wait. It is left behind then, and ends with the process.
+    """
+    debug = logger.isEnabledFor(logging.DEBUG)
+    level = logging.INFO if debug else logging.ERROR
+    os.environ.setdefault("RAY_COLOR_PREFIX", "0")  # its own messages go to our log files too
+    outcome: list[BaseException | None] = []
+
+    def act() -> None:
+        try:
+            ray.init(address=address, log_to_driver=debug, logging_level=level, configure_logging=True)
+        except BaseException as error:  # raised again below
+            outcome.append(error)
+        else:
+            outcome.append(None)
+
+    seconds = CONNECT_SECONDS.get(_parts(address)[0], CONNECT_SECONDS[""])
+    thread = threading.Thread(target=act, name="ray.init", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not outcome:
+        raise TimeoutError(f"no answer in {seconds:.0f} seconds")
+    if outcome[0] is not None:
+        raise outcome[0]
+
+
 def _knock(address: str) -> None:
-    """Whether anybody listens there: Ray itself would try for more than a minute. Raises UsageProblem."""
-    scheme, _, place = address.rpartition("://")
-    host, _, port = place.partition("/")[0].rpartition(":")
+    """Whether anybody listens there, which shows at once. Raises UsageProblem."""
+    scheme, host, port = _parts(address)
     try:
-        number = int(port) if host else PORTS.get(scheme, PORTS[""])
-        with socket.create_connection((host.strip("[]") or port, number), timeout=REACH_SECONDS):
+        number = int(port) if port else PORTS.get(scheme, PORTS[""])
+        with socket.create_connection((host, number), timeout=KNOCK_SECONDS):
             return
     except (OSError, ValueError, OverflowError) as error:
         raise _unreachable(address, str(error)) from error
+
+
+def _parts(address: str) -> tuple[str, str, str]:
+    """Scheme, host and port of ray://HOST:PORT/..., the first and the last "" where they are not there."""
+    scheme, _, place = address.rpartition("://")
+    place = place.partition("/")[0]
+    host, _, port = place.rpartition(":")
+    return (scheme, host.strip("[]"), port) if host else (scheme, place, "")
 
 
 def _unreachable(address: str, reason: str) -> UsageProblem:

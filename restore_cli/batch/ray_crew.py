@@ -15,9 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import restore_cli
 from restore_cli.batch.plan import Job
-from restore_cli.batch.ray_actor import PhotoActor, Placement, Setup
+from restore_cli.batch.ray_actor import PhotoActor, Setup, Terms
 from restore_cli.batch.ray_cluster import INSTALL, RayOptions
+from restore_cli.batch.ray_room import CPUS, Need
+from restore_cli.batch.ray_storage import Landmarks
 from restore_cli.batch.result import PhotoResult
 from restore_cli.batch.worker import Worker
 from restore_cli.errors import OldPhotoError, UsageProblem
@@ -31,6 +34,8 @@ FAILED_STARTS = 3
 REASON_LETTERS = 240
 PATIENCE_SECONDS = 30.0
 """Without any worker, until a line says so."""
+GIVE_UP_SECONDS = 300.0
+"""Without any machine that has room for a worker, once there was one: it may come back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +65,20 @@ class Member:
 class Crew:
     """As many workers as were asked for or as the cluster has room for; the dead are replaced."""
 
-    def __init__(self, ray: Any, options: RayOptions, worker: Worker, jobs: Sequence[Job], *, in_flight: int) -> None:
-        """ray: the connected module. worker: this computer's own, with which the others must agree."""
+    def __init__(
+        self,
+        ray: Any,
+        options: RayOptions,
+        worker: Worker,
+        jobs: Sequence[Job],
+        *,
+        landmarks: Landmarks,
+        in_flight: int,
+    ) -> None:
+        """ray: the connected module. worker: this computer's own, with which the others must agree.
+
+        Raises UsageProblem if no machine of the cluster has room for a worker.
+        """
         self._ray = ray
         self._in_flight = in_flight
         self._waiting = deque(jobs)
@@ -69,38 +86,28 @@ class Crew:
         self._members: list[Member] = []
         self._left_behind: set[Path] = set()
         self._failed_starts = 0
-        self._last_seen = time.monotonic()
-        resources = ray.cluster_resources()
-        gpus = options.gpus_per_worker
-        if gpus is None:
-            gpus = 1.0 if resources.get("GPU", 0) >= 1 else 0.0
-        room = int(resources.get("GPU", 0) / gpus) if gpus else int(resources.get("CPU", 1))
-        self._size = min(options.workers or max(1, room), len(jobs))
-        self._wish = f"each needs 1 CPU and {gpus:g} GPUs, and the cluster has "
-        self._wish += f"{resources.get('CPU', 0):g} CPUs and {resources.get('GPU', 0):g} GPUs"
+        nodes = ray.nodes()
+        self._need = Need.of(options, nodes)
+        places = self._need.places(nodes)
+        if not places:
+            raise self._need.refusal(nodes)
+        self._size = min(options.workers or places, len(jobs))
+        self._last_seen = self._last_told = self._last_place = time.monotonic()
         self._kind = ray.remote(
-            num_cpus=1,
-            num_gpus=gpus,
+            num_cpus=CPUS,
+            num_gpus=self._need.gpus,
             max_restarts=0,  # a new one may start on any machine, with a name of its own in what it returns
             max_concurrency=in_flight,
             scheduling_strategy="SPREAD",
         )(PhotoActor)
-        self._terms = (
-            ray.put(worker.order),
-            Setup.of(worker),
-            Placement(
-                folder=str(Path.cwd()),
-                needs_folder=any(map(_is_relative, jobs)),
-                log_level=logging.getLogger("restore_cli").getEffectiveLevel(),
-            ),
-        )
+        self._terms = ray.put(ray.cloudpickle.dumps(_terms(worker, jobs, landmarks)))
 
     def send(self, started: Callable[[Job], None]) -> bool:
         """Give every worker that has room its next photos; False once all rows are in."""
         if not self._waiting and not self._again and not any(member.running for member in self._members):
             return False
         for _ in range(self._size - sum(not member.is_lost for member in self._members)):
-            actor = self._kind.remote(*self._terms)
+            actor = self._kind.remote(restore_cli.__version__, self._terms)
             self._members.append(Member(actor=actor, ready_ref=actor.get_ready.remote()))
         idlest_first = sorted((member for member in self._members if member.room), key=lambda one: len(one.running))
         suspects = len(self._again)
@@ -114,14 +121,17 @@ class Crew:
         return True
 
     def wait(self, seconds: float) -> list[tuple[Member, Any]]:
-        """What has arrived, for `settle`; nothing after so many seconds without news."""
+        """What has arrived, for `settle`; nothing after so many seconds without news.
+
+        Raises UsageProblem if the cluster has lost all machines for a worker, and none has come back for minutes.
+        """
         owners = {ref: member for member in self._members for ref in member.running}
         owners |= {member.ready_ref: member for member in self._members if not member.is_ready and not member.is_lost}
         refs = list(owners)
         arrived, _ = self._ray.wait(refs, num_returns=1, timeout=seconds)
         if arrived:
             arrived, _ = self._ray.wait(refs, num_returns=len(refs), timeout=0)
-        self._tell_if_alone()
+        self._look_for_workers()
         return [(owners[ref], ref) for ref in arrived]
 
     def settle(self, member: Member, ref: Any) -> PhotoResult | None:
@@ -192,13 +202,30 @@ class Crew:
         message = f"its worker died {attempt.deaths} times, the last time so: {reason} Is there enough memory for it?"
         return PhotoResult(input=attempt.job.shown, output=None, status="failed", seconds=0.0, error=message)
 
-    def _tell_if_alone(self) -> None:
+    def _look_for_workers(self) -> None:
         now = time.monotonic()
         if any(member.is_ready for member in self._members):
-            self._last_seen = now
-        elif now - self._last_seen > PATIENCE_SECONDS:
-            logger.warning("still waiting for a worker: %s", self._wish)
-            self._last_seen = now
+            self._last_seen = self._last_told = self._last_place = now
+        if now - self._last_told < PATIENCE_SECONDS:
+            return
+        nodes = self._ray.nodes()
+        if self._need.places(nodes):
+            self._last_place = now
+        elif now - self._last_place > GIVE_UP_SECONDS:
+            raise self._need.refusal(nodes)
+        logger.warning("no worker for %.0f seconds: %s", now - self._last_seen, self._need.compared_with(nodes))
+        self._last_told = now
+
+
+def _terms(worker: Worker, jobs: Sequence[Job], landmarks: Landmarks) -> Terms:
+    return Terms(
+        order=worker.order,
+        setup=Setup.of(worker),
+        landmarks=landmarks,
+        folder=str(Path.cwd()),
+        needs_folder=any(map(_is_relative, jobs)),
+        log_level=logging.getLogger("restore_cli").getEffectiveLevel(),
+    )
 
 
 def _is_relative(job: Job) -> bool:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from restore_cli.batch.plan import Job
 from restore_cli.batch.ray_cluster import RayOptions, connect
 from restore_cli.batch.ray_crew import Crew
+from restore_cli.batch.ray_storage import set_landmarks
 from restore_cli.batch.result import PhotoResult
 from restore_cli.batch.stop import StopSignal
 from restore_cli.batch.worker import Worker
@@ -43,8 +44,8 @@ class RayEngine:
         """Do the jobs until they end or `stop` is requested. `started` is told of each photo that is sent away.
 
         `worker` is this computer's own: it does no photo and loads no model, but says what all others must agree with.
-        Raises UsageProblem for stdin and stdout, which are here and not there, and whatever a worker meets that is not
-        about one photo.
+        Raises UsageProblem for stdin and stdout, which are here and not there, and for a cluster without room for any
+        worker; and whatever a worker meets that is not about one photo.
         """
         jobs = tuple(jobs)
         if any(job.source is None or job.target is None for job in jobs):
@@ -53,20 +54,27 @@ class RayEngine:
             )
         if not jobs:
             return
-        crew = Crew(self._ray, self._options, worker, jobs, in_flight=self._in_flight)
-        rest: list[PhotoResult] = []
-        try:
-            while not stop.requested and crew.send(started):
-                with stop.may_raise():
-                    arrived = crew.wait(POLL_SECONDS)
-                for member, ref in arrived:
-                    row = crew.settle(member, ref)
-                    if row is not None:
-                        yield row
-        except KeyboardInterrupt:
-            stop.request()
-        finally:
-            if stop.requested:
-                rest = crew.finish(GRACE_SECONDS)
-            crew.dismiss()
-        yield from rest
+        with set_landmarks(jobs) as landmarks:
+            crew = Crew(self._ray, self._options, worker, jobs, landmarks=landmarks, in_flight=self._in_flight)
+            rest: list[PhotoResult] = []
+            try:
+                yield from _rows(crew, stop, started)
+                if stop.requested:
+                    rest = crew.finish(GRACE_SECONDS)
+            finally:
+                crew.dismiss()
+            yield from rest
+
+
+def _rows(crew: Crew, stop: StopSignal, started: Callable[[Job], None]) -> Iterator[PhotoResult]:
+    """Rows as they come, until there are no more or `stop` is requested; Ctrl+C requests it."""
+    try:
+        while not stop.requested and crew.send(started):
+            with stop.may_raise():
+                arrived = crew.wait(POLL_SECONDS)
+            for member, ref in arrived:
+                row = crew.settle(member, ref)
+                if row is not None:
+                    yield row
+    except KeyboardInterrupt:
+        stop.request()

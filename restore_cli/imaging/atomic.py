@@ -75,6 +75,21 @@ def whole_file(target: Path) -> Iterator[BinaryIO]:
         raise unwritable(error, target) from error
 
 
+@contextlib.contextmanager
+def passing_file(beside: Path) -> Iterator[Path]:
+    """An empty file in the folder of `beside`, gone when the block ends; `sweep` leaves it alone until then.
+
+    Raises OSError.
+    """
+    file, temporary = _temporary_beside(beside)
+    try:
+        with file:
+            yield temporary
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
 def write_to_stream(stream: BinaryIO, content: bytes) -> None:
     """Write all of it, now. Raises PhotoUnwritable."""
     try:

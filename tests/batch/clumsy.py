@@ -1,9 +1,10 @@
-"""A processor that a test can send to other processes: it counts how often it was loaded, and dies of some photos."""
+"""Processors that a test can send to other processes: they note what becomes of them, and take something down."""
 
 from __future__ import annotations
 
 import os
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,3 +39,24 @@ class Clumsy(Inverter):
     def noted(self, what: str) -> int:
         """How many processes have noted this."""
         return len(list(Path(self.notes).glob(f"{what}-*")))
+
+
+@dataclass
+class Wrecker(Inverter):
+    """Pulls the plug of one machine of a Ray cluster while photos are there; on others it waits until that is done."""
+
+    notes: str = ""
+    raylet: int = 0
+    """Process that stands for the machine, and whose child each of its workers is."""
+
+    def process(self, photo: Photo, mask: NDArray[np.bool_] | None) -> Processed:
+        unplugged = Path(self.notes) / "unplugged"
+        if os.getppid() == self.raylet:
+            unplugged.touch()
+            os.kill(self.raylet, signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)
+        deadline = time.monotonic() + 20
+        while not unplugged.exists():
+            assert time.monotonic() < deadline, "no photo came to the machine that was to go"
+            time.sleep(0.02)
+        return super().process(photo, mask)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from restore_cli.batch.ray_actor import Setup
 from restore_cli.batch.ray_cluster import RayOptions
 from restore_cli.cli.main import main
 from restore_cli.errors import UsageProblem
@@ -38,6 +38,17 @@ def test_a_cluster_that_does_not_answer(address: str) -> None:
     assert f"UsageProblem: the Ray cluster {address} cannot be reached" in ran.stderr
 
 
+def test_a_head_node_that_is_silent() -> None:
+    """Ray alone would wait for a quarter of an hour."""
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'oldphoto[ray]'")
+    with socket.create_server(("", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        look = "from restore_cli.batch import ray_cluster as c; c.CONNECT_SECONDS[''] = 0.5; "
+        look += f"c.connect({address!r})"
+        ran = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=False, timeout=60)
+    assert f"UsageProblem: the Ray cluster {address} cannot be reached: no answer" in ran.stderr
+
+
 def test_ray_is_not_imported_unless_it_is_asked_for() -> None:
     look = "import sys, restore_cli.cli.main, restore_cli.batch.ray_engine; print('ray' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
@@ -53,10 +64,3 @@ def test_impossible_workers(options: dict[str, float]) -> None:
 def test_options_for_a_cluster_need_the_engine(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["restore", "--workers", "2", str(photo), str(tmp_path / "out")]) == 2
     assert "--engine ray" in capsys.readouterr().err
-
-
-def test_a_machine_with_another_model_is_refused() -> None:
-    mine = Setup(version="oldphoto 1", model="model small 0123", settings_sha256="45")
-    mine.refuse_other(mine, "node-7")
-    with pytest.raises(UsageProblem, match="node-7 would restore with oldphoto 1, model small 9999"):
-        mine.refuse_other(Setup(version="oldphoto 1", model="model small 9999", settings_sha256="45"), "node-7")

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from clumsy import Clumsy  # beside this file
+from clumsy import Clumsy, Wrecker  # beside this file
+from inverter import Inverter
 from PIL import Image
 
 from restore_cli.batch.journal import NAME as JOURNAL
@@ -31,49 +38,56 @@ from restore_cli.batch.worker import Order, Worker
 from restore_cli.errors import UsageProblem, WeightsMissing
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'oldphoto[ray]'")
+Cluster = pytest.importorskip("ray.cluster_utils").Cluster
 HERE = Path(__file__).parent
 
 DEADLY = 77
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[str]:
-    """The address of a Ray cluster with room for two workers. Starting it takes longer than all tests together."""
-    with pytest.MonkeyPatch.context() as patch:
+def cluster() -> Iterator[Cluster]:
+    """A Ray cluster of one machine with room for two workers. Starting it takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:
+        patch.setenv("RAY_TMPDIR", folder)  # its sockets lie there, whose names have to be short
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_worker_niceness", "0")
         patch.setenv("RAY_AUTH_MODE", "disabled")  # else Ray writes a token into the home folder
         patch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), str(HERE.parents[1])]))
+        started = Cluster()
         try:
-            _start_ray()
-        except Exception as error:  # Ray gives its node 30 seconds and raises a plain Exception
+            _add_machine(started, num_cpus=2, include_dashboard=False, ray_client_server_port=_free_port())
+            ray.init(address=started.address, log_to_driver=False, logging_level=logging.ERROR)
+            yield started
+        finally:
             ray.shutdown()
-            if "timed out during startup" not in str(error):
-                raise
-            pytest.skip("Ray could not start in 30 seconds: this machine is too busy")
-        yield ray.get_runtime_context().gcs_address
-        ray.shutdown()
+            started.shutdown()
 
 
-def _start_ray() -> None:
-    ray.init(
-        address="local",
-        num_cpus=2,
-        num_gpus=0,
-        include_dashboard=False,
-        log_to_driver=False,
-        object_store_memory=80 << 20,
-        _node_ip_address="127.0.0.1",
-    )
+def _add_machine(cluster: Cluster, **options: Any) -> Any:
+    try:
+        return cluster.add_node(object_store_memory=80 << 20, **options)
+    except Exception as error:  # Ray gives its machine 30 seconds and raises a plain Exception
+        if "timed out" not in str(error):
+            raise
+        pytest.skip("Ray could not start in 30 seconds: this machine is too busy")
+
+
+def _free_port() -> int:
+    """Below those that Ray gives to its workers."""
+    while True:
+        port = random.randint(9000, 9999)
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.bind(("", port))
+            return port
 
 
 @pytest.fixture
-def engine(cluster: str) -> RayEngine:
+def engine(cluster: Cluster) -> RayEngine:
     return RayEngine(RayOptions(workers=2))
 
 
 @pytest.fixture
-def single(cluster: str) -> RayEngine:
+def single(cluster: Cluster) -> RayEngine:
     """One worker, where a test is about nothing that needs two: each start of one takes a second."""
     return RayEngine(RayOptions(workers=1))
 
@@ -93,10 +107,15 @@ def clumsy(tmp_path: Path) -> Clumsy:
 
 
 def run(
-    photos: Path | str, out: Path | str, processor: Clumsy, engine: Engine, options: PlanOptions | None = None
+    photos: Path | str, out: Path | str, processor: Inverter, engine: Engine, options: PlanOptions | None = None
 ) -> list[PhotoResult]:
     plan = make_plan([str(photos)], str(out), options or PlanOptions(recursive=True))
     return list(run_batch(plan, Worker(Order(processor=processor)), engine=engine))
+
+
+def command_line(photos: Path, out: Path, address: str) -> list[str]:
+    command = [sys.executable, str(HERE / "inverter.py"), "restore", "-r", "--json", str(photos), str(out)]
+    return [*command, "--engine", "ray", "--workers", "1", "--ray-address", address]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -105,8 +124,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def facts(rows: list[PhotoResult]) -> list[PhotoResult]:
-    """Rows without what may differ: their order, the time, and the output folder."""
-    return sorted((replace(row, seconds=0.0, output=None) for row in rows), key=lambda row: row.input)
+    """Rows without what may differ: their order, the time, the output folder, and the machine a photo failed on."""
+    return sorted((replace(row, seconds=0.0, output=None, notes=()) for row in rows), key=lambda row: row.input)
 
 
 def by_name(rows: list[PhotoResult]) -> dict[str, PhotoResult]:
@@ -114,7 +133,7 @@ def by_name(rows: list[PhotoResult]) -> dict[str, PhotoResult]:
 
 
 def test_rows_and_files_are_those_of_the_local_engine(
-    photos: Path, tmp_path: Path, clumsy: Clumsy, cluster: str
+    photos: Path, tmp_path: Path, clumsy: Clumsy, cluster: Cluster
 ) -> None:
     """The third of the workers finds no room in the cluster, and holds nothing up."""
     (photos / "bad.png").write_bytes(b"no photo")
@@ -142,7 +161,8 @@ def test_photos_of_a_dead_worker_are_done_elsewhere(
     make_photo(photos / "0.png", level=DEADLY)
     rows = run(photos, tmp_path / "out", replace(clumsy, deaths=1), engine)
     assert clumsy.noted("death") == 1
-    assert [row.status for row in rows] == ["done"] * 8
+    assert len(rows) == 8
+    assert {row.status for row in rows} <= {"done", "skipped"}  # skipped: written before the death, told after it
     run(photos, tmp_path / "here", replace(clumsy, deaths=0), LocalEngine())
     assert contents(tmp_path / "out") == contents(tmp_path / "here")
 
@@ -156,6 +176,28 @@ def test_a_photo_that_always_kills_its_worker_fails_and_takes_no_other_with_it(
     assert {name for name, row in rows.items() if row.status == "failed"} == {"4.png"}
     assert len(rows) == 8
     assert f"its worker died {1 + RETRIES} times" in (rows["4.png"].error or "")
+
+
+def test_photos_of_a_dead_machine_are_done_elsewhere(
+    photos: Path, tmp_path: Path, cluster: Cluster, make_photo: Callable[..., Path]
+) -> None:
+    for number in range(8, 24):
+        make_photo(photos / f"{number}.png", level=10 + number)
+    machine = _add_machine(cluster, num_cpus=1)
+    wrecker = Wrecker(notes=str(tmp_path), raylet=machine.all_processes["raylet"][0].process.pid)
+    rows = run(photos, tmp_path / "out", wrecker, RayEngine(RayOptions()))
+    cluster.remove_node(machine, allow_graceful=False)
+    assert (tmp_path / "unplugged").exists()
+    assert len(rows) == 24
+    assert {row.status for row in rows} == {"done"}
+    run(photos, tmp_path / "here", Inverter(), LocalEngine())
+    assert contents(tmp_path / "out") == contents(tmp_path / "here")
+
+
+def test_no_machine_has_the_gpus(photos: Path, tmp_path: Path, clumsy: Clumsy, cluster: Cluster) -> None:
+    with pytest.raises(UsageProblem, match=r"no room for a worker: each needs 1 CPU and 0.5 GPUs .* have 2 CPUs and 0"):
+        run(photos, tmp_path / "out", clumsy, RayEngine(RayOptions(gpus_per_worker=0.5)))
+    assert contents(tmp_path / "out") == {}
 
 
 def test_missing_weights_on_a_machine_end_the_run(photos: Path, tmp_path: Path, clumsy: Clumsy, single: Engine) -> None:
@@ -200,7 +242,7 @@ def test_what_is_finished_stays_when_the_run_is_stopped(
     assert [row.status for row in again].count("skipped") == len(rows)
 
 
-def test_a_program_that_is_connected_keeps_its_cluster(cluster: str) -> None:
+def test_a_program_that_is_connected_keeps_its_cluster(cluster: Cluster) -> None:
     assert connect("127.0.0.1:1") is ray
 
 
@@ -210,9 +252,8 @@ def test_stdin_is_here_and_not_there(clumsy: Clumsy, engine: Engine) -> None:
         list(run_batch(plan, Worker(Order(processor=clumsy)), engine=engine))
 
 
-def test_a_driver_that_is_killed_resumes(photos: Path, tmp_path: Path, cluster: str) -> None:
-    command = [sys.executable, str(HERE / "inverter.py"), "restore", "-r", "--json", str(photos), str(tmp_path / "out")]
-    command += ["--engine", "ray", "--ray-address", cluster, "--workers", "1"]
+def test_a_driver_that_is_killed_resumes(photos: Path, tmp_path: Path, cluster: Cluster) -> None:
+    command = command_line(photos, tmp_path / "out", cluster.address)
     slow = {**os.environ, "INVERTER_SECONDS": "0.2"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=slow) as driver:
         assert driver.stdout is not None
@@ -220,7 +261,7 @@ def test_a_driver_that_is_killed_resumes(photos: Path, tmp_path: Path, cluster: 
         os.kill(driver.pid, signal.SIGKILL)
     assert first["status"] == "done"
     _wait_until_free()
-    done = len(contents(tmp_path / "out"))
+    done = sum(path.suffix == ".png" for path in (tmp_path / "out").rglob("*"))
     ran = subprocess.run(command, capture_output=True, check=False)
     rows = [json.loads(line) for line in ran.stdout.splitlines()]
     assert (ran.returncode, len(rows)) == (0, 8), ran.stderr.decode()
@@ -229,6 +270,17 @@ def test_a_driver_that_is_killed_resumes(photos: Path, tmp_path: Path, cluster: 
     for photo in photos.rglob("*.png"):
         after = np.asarray(Image.open(tmp_path / "out" / photo.relative_to(photos)))
         assert np.array_equal(after, 255 - np.asarray(Image.open(photo)))
+
+
+def test_a_cluster_from_outside(photos: Path, tmp_path: Path, cluster: Cluster) -> None:
+    outside = f"ray://127.0.0.1:{cluster.head_node._ray_params.ray_client_server_port}"
+    ran = subprocess.run(command_line(photos, tmp_path / "out", outside), capture_output=True, check=False)
+    if b"Starting Ray client server failed" in ran.stderr:
+        pytest.skip("Ray could not start a client server in 30 seconds: this machine is too busy")
+    assert ran.returncode == 0, ran.stderr.decode()
+    assert [json.loads(line)["status"] for line in ran.stdout.splitlines()] == ["done"] * 8
+    run(photos, tmp_path / "here", Inverter(), LocalEngine())
+    assert contents(tmp_path / "out") == contents(tmp_path / "here")
 
 
 def _wait_until_free() -> None:
