@@ -20,14 +20,22 @@ def save_checkpoint(state: dict[str, Any], path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
+    except (OSError, RuntimeError) as error:
+        kept = "go on with --resume; the previous checkpoint is untouched" if path.exists() else "start again"
         raise TrainingStopped(
-            f"the checkpoint {path} could not be written: {error}",
-            hint="free some disk space and go on with --resume; the previous checkpoint is untouched",
+            f"the checkpoint {path} could not be written: {_cause(error)}",
+            hint=f"free some disk space and {kept}",
             path=path,
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """torch reports that a file could not be closed well, after the system said why it could not be written."""
+    while not isinstance(error, OSError) and error.__context__ is not None:
+        error = error.__context__
+    return error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -37,13 +37,17 @@ def save_network(module: nn.Module, path: Path, *, dtype: torch.dtype | None = N
     not fit its range, such as a batch norm's variance in float16, stays as it is. The hash in model.json is written by
     `write_manifest`. Raises WeightsUnwritable.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     path = Path(path)
     tensors = {key: _stored(tensor.detach().cpu(), dtype).contiguous() for key, tensor in module.state_dict().items()}
     metadata = {"kind": _kind_of(module), "config": json.dumps(asdict(module.config))}  # type: ignore[call-overload]
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata)
+        try:
+            save_file(tensors, temporary, metadata)
+        except SafetensorError as problem:  # so it calls a full disk
+            raise OSError(str(problem)) from problem
         _sort_metadata(temporary)
 
 

@@ -77,13 +77,22 @@ def test_a_full_disk_stops_with_the_folder_and_what_to_do(tmp_path: Path) -> Non
         journal.show(1, [{"aged": torch.rand(3, 64, 64)}])
 
 
-def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("limit_bytes", [0, 100, 4096, 399_000, 400_400])
+def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path: Path, limit_bytes: int) -> None:
+    """Wherever in the file it fills up: the message is the system's, not torch's about positions in an archive."""
     path = tmp_path / "vae.ckpt"
+    state = {"step": 2, "weights": torch.zeros(100_000)}
+    with full_disk(limit_bytes), pytest.raises(TrainingStopped) as first:
+        save_checkpoint(state, path)
+    assert first.value.hint == "free some disk space and start again"
     save_checkpoint({"step": 1}, path)
     before = path.read_bytes()
-    with full_disk(4096), pytest.raises(TrainingStopped, match="could not be written") as caught:
-        save_checkpoint({"step": 2, "weights": torch.zeros(100_000)}, path)
-    assert "free some disk space" in caught.value.hint
+    with (
+        full_disk(limit_bytes),
+        pytest.raises(TrainingStopped, match="File too large") as caught,
+    ):
+        save_checkpoint(state, path)
+    assert "--resume; the previous checkpoint is untouched" in caught.value.hint
     assert path.read_bytes() == before
     assert load_checkpoint(path)["step"] == 1
     assert [file.name for file in tmp_path.iterdir()] == ["vae.ckpt"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -140,6 +141,19 @@ def test_saving_where_nothing_can_be_written_leaves_nothing(tmp_path: Path) -> N
     with pytest.raises(WeightsUnwritable, match="cannot write"):
         save_network(VAE(VAEConfig(width=4, latent=4, blocks=1)), tmp_path / "file" / "vae.safetensors")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_leaves_the_file_as_it_was(vae_file: Path) -> None:
+    """No file may grow beyond a size, which is what a full disk does to a process."""
+    before, limits = vae_file.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(WeightsUnwritable, match="cannot write"):
+            save_network(VAE(VAEConfig(width=4, latent=4, blocks=1)), vae_file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert vae_file.read_bytes() == before
+    assert list(vae_file.parent.iterdir()) == [vae_file]
 
 
 def test_others_may_read_a_file_as_far_as_the_umask_lets_them(vae_file: Path, tmp_path: Path) -> None:
