@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,11 +41,15 @@ def test_photos_taken_away_are_failed_rows_and_no_reason_to_stop(tmp_path: Path)
             landmarks.look()
 
 
-def test_stores_are_the_same_everywhere() -> None:
-    address = UrlPath("s3://scans/a.png")
-    with set_landmarks([Job(source=address, target=UrlPath("s3://done/a.png"), key="a.png")]) as landmarks:
-        assert (landmarks.photos, landmarks.mark) == ((), None)
+def test_stores_need_their_plugin_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = UrlPath("memory://scans/a.png")
+    with set_landmarks([Job(source=address, target=UrlPath("memory://done/a.png"), key="a.png")]) as landmarks:
+        assert (landmarks.photos, landmarks.mark, len(landmarks.addresses)) == ((), None, 1)
         landmarks.look()
+        monkeypatch.setitem(sys.modules, "gcsfs", None)
+        with pytest.raises(UsageProblem, match="gcsfs") as missing:
+            replace(landmarks, addresses=("gs://scans/a.png",)).look()
+        assert "pip install gcsfs" in missing.value.hint
 
 
 def test_an_output_folder_that_cannot_be_made_is_each_photos_own_failure(tmp_path: Path) -> None:
