@@ -33,6 +33,14 @@ Pixels = NDArray[np.uint8]
 Sample = dict[str, Tensor]
 
 
+class NoPhotoReadable(TrainingStopped):
+    """All photos were tried in vain."""
+
+    def __init__(self, message: object = None) -> None:
+        """message: left out. torch hands an error of a worker process on with a traceback in it."""
+        super().__init__("none of the training photos can be read", hint="check the folders given to train")
+
+
 def to_tensor(pixels: Pixels) -> Tensor:
     """(H, W, 3) uint8 to (3, H, W) float32 in [-1, 1]."""
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).float().div_(127.5).sub_(1)
@@ -256,7 +264,7 @@ def photo_or_next(paths: Sequence[Path], cache: PhotoCache, index: int, seed: in
         photo = cache.get(paths[order[(place + step) % len(paths)]])
         if photo is not None:
             return photo
-    raise TrainingStopped("none of the training photos can be read", hint="check the folders given to train")
+    raise NoPhotoReadable
 
 
 def _rgb8(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Pixels:

@@ -47,6 +47,12 @@ class LossGuard:
             )
         self._uneasy[player] = bool(self.factor) and above > math.sqrt(self.factor)
 
+    def would_stop(self, player: str, losses: dict[str, float]) -> bool:
+        """Whether `check` would raise; nothing is remembered."""
+        total = sum(losses.values())
+        lowest = max(self._lowest.get(player, total), SMALLEST)
+        return not math.isfinite(total) or bool(self.factor and total / lowest > self.factor)
+
     def state(self) -> dict[str, dict[str, float]]:
         """For a checkpoint."""
         return {"running": dict(self._running), "lowest": dict(self._lowest)}

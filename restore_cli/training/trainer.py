@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,20 +111,36 @@ class Trainer:
                 self._show()
             stopping = any_process(self.stop(), self.accelerator)
             if last or stopping or time.monotonic() - saved_at > 60 * self.loop.checkpoint_minutes:
-                self.save()
+                self.save(batches)
                 saved_at = time.monotonic()
             if stopping:
                 break
         return figures
 
-    def save(self) -> None:
-        """Write the checkpoint, unless the losses are about to explode and the one there is may be the last good."""
+    def save(self, batches: Sequence[Batch] = ()) -> None:
+        """Write the checkpoint, unless the one there may be the last good.
+
+        That is where the last losses were far above normal, or where those that the weights of this moment have on
+        `batches` would stop the run.
+        """
         if not self.accelerator.is_main_process:
             return
-        if self.guard.is_uneasy and self.checkpoint.exists():
-            log.warning("step %d: losses far above normal; the checkpoint before them is kept", self.step)
+        uneasy = self.guard.is_uneasy and self.checkpoint.exists()
+        if uneasy or not self._is_sound(batches):
+            log.warning("step %d: losses far above normal; no checkpoint of it is written", self.step)
             return
         save_checkpoint(self._state(), self.checkpoint)
+
+    def _is_sound(self, batches: Sequence[Batch]) -> bool:
+        self.stage.networks.eval()  # or batch norm and spectral norm would note that they were asked
+        with torch.no_grad(), self.accelerator.autocast():
+            for batch in batches:
+                seen = dict(batch)
+                for player in self.players:
+                    losses = {name: float(value) for name, value in player.objective(seen).items()}
+                    if self.guard.would_stop(player.name, losses):
+                        return False
+        return True
 
     # --- one step -------------------------------------------------------------------------------------------------
 

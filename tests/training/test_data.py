@@ -111,10 +111,15 @@ def test_nested_photos_of_any_known_format_are_found(tmp_path: Path) -> None:
     assert {path.name for path in PhotoFolder.find(tmp_path).training} == {"x.PNG", "y.jfif", "z.jp2", "w.webp"}
 
 
-def test_a_folder_of_unreadable_photos_stops_training(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_folder_of_unreadable_photos_stops_training(tmp_path: Path, workers: int) -> None:
+    """In one sentence, also where a worker process says it."""
     (tmp_path / "broken.jpg").write_bytes(b"")
-    with pytest.raises(TrainingStopped, match="none of the training photos"):
-        AgedCrops(PhotoFolder.find(tmp_path).training, CONFIG, seed=0)[0]
+    crops = AgedCrops(PhotoFolder.find(tmp_path).training, CONFIG, seed=0)
+    sampler = StepSampler(micro_batch=1, first=0, count=1)
+    with pytest.raises(TrainingStopped) as caught:
+        next(iter(DataLoader(crops, batch_sampler=sampler, num_workers=workers)))
+    assert caught.value.message == "none of the training photos can be read"
 
 
 def test_a_folder_without_photos_stops_training(tmp_path: Path) -> None:

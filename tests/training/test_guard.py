@@ -41,6 +41,15 @@ def test_losses_near_zero_or_below_do_not_alarm() -> None:
         guard.check("tone", {"log": value}, step=step, hint="")
 
 
+def test_it_says_beforehand_what_it_would_stop() -> None:
+    guard = LossGuard(100)
+    assert not guard.would_stop("vae", {"l1": 1e9}), "nothing to compare with yet"
+    assert guard.would_stop("vae", {"l1": float("nan"), "kl": 1.0})
+    guard.check("vae", {"l1": 1.0}, step=1, hint="")
+    assert guard.would_stop("vae", {"l1": 101.0})
+    assert not guard.would_stop("vae", {"l1": 99.0})
+
+
 def test_its_memory_survives_a_checkpoint() -> None:
     guard, other = LossGuard(100), LossGuard(100)
     for step in range(10):

@@ -76,6 +76,18 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(photos: Pa
     assert run.checkpoint.read_bytes() == before
 
 
+def test_weights_that_a_step_has_ruined_are_not_kept(photos: Path, tmp_path: Path) -> None:
+    """The losses of the step were good; those of the next will not be, and by then a checkpoint would be lost."""
+    trainer(photos, tmp_path / "run", replace(LOOP, steps=2)).run()
+    wild = replace(LOOP, steps=40, lr=1e30, checkpoint_minutes=0, warmup_steps=0)
+    run = trainer(photos, tmp_path / "run", wild)
+    before = run.checkpoint.read_bytes()
+    with pytest.raises(TrainingStopped, match=r"became|exploded"):
+        run.run(resume=True)
+    assert run.step > 2
+    assert run.checkpoint.read_bytes() == before
+
+
 def test_an_infinite_gradient_stops_before_it_reaches_the_weights(photos: Path, tmp_path: Path) -> None:
     """The losses are still numbers then, and a checkpoint after the step would hold what is not."""
     run = trainer(photos, tmp_path / "run")
