@@ -1,8 +1,10 @@
-"""The non-local block asked at every position of a large photo, with memory linear in its size.
+"""The non-local block asked at every position of a large photo, with memory and time linear in its size.
 
 Exact while queries times keys stay within EXACT_PAIRS. Beyond that each block of positions asks its neighbourhood
 position by position and the rest of the photo in the form of cells, each standing for its sound positions by their mean
-and their number: cost grows linearly with the photo. docs/memory.md has its error against the exact block.
+and their number. Positions at damage ask many small cells, each position for itself where they are few enough; the
+others, whose answers are only counted in the statistics of the norms, a few large ones. docs/memory.md has the error
+against the exact block.
 """
 
 from __future__ import annotations
@@ -15,11 +17,27 @@ from restore_cli.networks.attention import PartialNonLocal, Sources
 from restore_cli.restoration.layers import Bands, Field, Sliding
 from restore_cli.restoration.planes import Plane, Rows
 
-EXACT_PAIRS = 2**32
-"""Pairs of latent positions: all of a photo of one megapixel."""
+EXACT_PAIRS = 2**28
+"""Pairs of latent positions: all of a photo of 512 x 512 pixels."""
 NEAR = 16
 """Side of a block of positions that ask together, and width of the margin around it that they ask one by one."""
 MOST_CELLS = 4096
+"""What a position asks whose answer does not show."""
+MOST_FINE_CELLS = 2**16
+"""What a position at damage asks: up to one megapixel every position, unless PAIRS_A_POSITION are too few."""
+PAIRS_A_POSITION = 2**14
+"""Of fine cells, on average over all positions: cost stays linear where much is damaged, too."""
+SHOWN_REACH = 2
+"""Positions around damage that count as damaged: the block's own convolutions carry their answers there."""
+HIDDEN = -1e9
+"""Added to the score of a cell that is not to be asked."""
+
+
+def most_sources(positions: int) -> int:
+    """Keys, and as many values, that are held at a time for a photo of so many latent positions."""
+    if positions**2 <= EXACT_PAIRS:
+        return positions
+    return min(positions, MOST_FINE_CELLS) + MOST_CELLS + 2 * (3 * NEAR) ** 2
 
 
 def answer_all(block: PartialNonLocal, x: Field, valid: Tensor, target: Plane, bands: Bands) -> Field:
@@ -59,52 +77,98 @@ def _exact(block: PartialNonLocal, x: Field, valid: Tensor, target: Plane, bands
 
 def _near_and_far(block: PartialNonLocal, x: Field, valid: Tensor, target: Plane) -> Field:
     height, width = valid.shape
-    side = _cell_side(height, width)
-    step = max(NEAR, side)
-    cells, row, column = _cells(block, x, valid, side, step)
+    shown = _shown(valid)
+    side, fine_side = (_cell_side(height, width, most) for most in (MOST_CELLS, _fine_cells(shown)))
+    far = _Far(block, x, valid, side)
+    fine = _Far(block, x, valid, fine_side) if fine_side < side and bool(shown.any()) else far
     pairs = Sliding(_Pairs(block, x))
-    for top in range(0, height, step):
-        first, bottom = max(top - step, 0), min(top + step, height)
-        around = pairs.rows(first, min(bottom + step, height))
+    for top in range(0, height, NEAR):
+        first, bottom = max(top - NEAR, 0), min(top + NEAR, height)
+        around = pairs.rows(first, min(bottom + NEAR, height))
         asking = x.rows(top, bottom)
         answers = torch.empty_like(asking)
-        for left in range(0, width, step):
-            columns = slice(max(left - step, 0), min(left + 2 * step, width))
+        for left in range(0, width, NEAR):
+            columns = slice(max(left - NEAR, 0), min(left + 2 * NEAR, width))
+            inner = slice(left, min(left + NEAR, width))
             near = _sources(around[..., columns], valid[first : first + around.shape[2], columns], faded=block.faded)
-            away = ((row - top // step).abs() > 1) | ((column - left // step).abs() > 1)
-            both = Sources(torch.cat([near.key, cells.key[away]]), torch.cat([near.value, cells.value[away]]))
-            inner = slice(left, min(left + step, width))
-            answers[..., inner] = _answer(block, asking[..., inner], both)
+            query = block.theta(asking[..., inner])[0].permute(1, 2, 0)
+            found = torch.empty_like(query)
+            here = shown[top:bottom, inner]
+            for cells, who in ((fine, here), (far, ~here)):
+                if bool(who.any()):
+                    found[who] = cells.beside(near, top, left).answer(query[who], scale=block.scale)
+            answers[0, :, :, inner] = found.permute(2, 0, 1)
         target.write(top, answers)
     return Field(target)
 
 
-def _cell_side(height: int, width: int) -> int:
-    """The smallest power of two with which the photo has at most MOST_CELLS cells."""
+def _shown(valid: Tensor) -> Tensor:
+    """(h, w) bool: damaged positions and those close by, whose answers come into the picture."""
+    damaged = (~valid).float()[None, None]
+    return F.max_pool2d(damaged, 2 * SHOWN_REACH + 1, 1, SHOWN_REACH)[0, 0] > 0
+
+
+def _fine_cells(shown: Tensor) -> int:
+    """How many cells the positions that show may ask."""
+    affordable = PAIRS_A_POSITION * shown.numel() // max(int(shown.sum()), 1)
+    return min(max(affordable, MOST_CELLS), MOST_FINE_CELLS)
+
+
+def _cell_side(height: int, width: int, most: int) -> int:
+    """The smallest power of two with which the photo has at most so many cells."""
     side = 1
-    while -(-height // side) * -(-width // side) > MOST_CELLS:
+    while -(-height // side) * -(-width // side) > most:
         side *= 2
     return side
 
 
-def _cells(block: PartialNonLocal, x: Field, valid: Tensor, side: int, step: int) -> tuple[Sources, Tensor, Tensor]:
-    """Means of the sound positions of each cell that has some, and the row and column of the block it lies in."""
-    sums, counts = [], []
-    for top in range(0, x.height, step):
-        rows = x.rows(top, min(top + step, x.height))
-        sound = valid[None, None, top : top + rows.shape[2]].to(rows.dtype)
-        whole = F.avg_pool2d(rows * sound, side, ceil_mode=True, divisor_override=1)
-        sums.append(whole[0].flatten(1))
-        counts.append(F.avg_pool2d(sound, side, ceil_mode=True, divisor_override=1)[0, 0])
-    count = torch.cat(counts).flatten()
-    means = (torch.cat(sums, dim=1) / count.clamp_min(1)).T  # (cells, C)
-    some = count > 0
-    across = -(-valid.shape[1] // side)
-    place = torch.arange(len(count), device=count.device)[some]
-    key = F.linear(means[some], block.phi.weight[:, :, 0, 0], block.phi.bias)
-    value = F.linear(means[some], block.g.weight[:, :, 0, 0], block.g.bias)
-    sources = Sources.of(key, value, torch.ones_like(key[:, 0]), count[some])
-    return sources, place // across * side // step, place % across * side // step
+class _Far:
+    """The whole photo in cells, with room behind them for the positions of one neighbourhood."""
+
+    def __init__(self, block: PartialNonLocal, x: Field, valid: Tensor, side: int) -> None:
+        height, width = valid.shape
+        across, self.score = -(-width // side), x.plane.channels  # the score's column of a key is added to it
+        most = -(-height // side) * across + (3 * NEAR) ** 2
+        self.key, self.value = (torch.empty(most, self.score + 8, device=valid.device) for _ in range(2))
+        self.count, tops, lefts = 0, [], []
+        strip = max(NEAR, side)
+        for top in range(0, height, strip):
+            cells, place = _cells(block, x.rows(top, min(top + strip, height)), valid[top : top + strip], side)
+            self.count += self._put(cells, self.count)
+            tops.append(top + place // across * side)
+            lefts.append(place % across * side)
+        self.top, self.left = torch.cat(tops), torch.cat(lefts)
+        if side > NEAR:  # larger than the neighbourhood: they stay, with their share of it in their means
+            self.top, self.left = self.top[:0], self.left[:0]
+        self.hidden, self.kept = self.top[:0], self.key[:0, 0]
+
+    def beside(self, near: Sources, top: int, left: int) -> Sources:
+        """The neighbourhood of the block of positions at (top, left), and the cells outside it."""
+        self.key[self.hidden, self.score] = self.kept
+        close = (self.top // NEAR - top // NEAR).abs() <= 1
+        close &= (self.left // NEAR - left // NEAR).abs() <= 1
+        self.hidden = close.nonzero()[:, 0]
+        self.kept = self.key[self.hidden, self.score]
+        self.key[self.hidden, self.score] = HIDDEN
+        end = self.count + self._put(near, self.count)
+        return Sources(self.key[:end], self.value[:end])
+
+    def _put(self, sources: Sources, start: int) -> int:
+        end = start + len(sources.key)
+        self.key[start:end], self.value[start:end] = sources.key, sources.value
+        return len(sources.key)
+
+
+def _cells(block: PartialNonLocal, rows: Tensor, valid: Tensor, side: int) -> tuple[Sources, Tensor]:
+    """Means of the sound positions of each cell of (1, C, h, w) that has some, and the numbers of those cells."""
+    sound = valid[None, None].to(rows.dtype)
+    sums = F.avg_pool2d(rows * sound, side, ceil_mode=True, divisor_override=1)[0].flatten(1).T  # (cells, C)
+    count = F.avg_pool2d(sound, side, ceil_mode=True, divisor_override=1).flatten()
+    place = count.nonzero()[:, 0]
+    means = sums[place] / count[place, None]
+    key = F.linear(means, block.phi.weight[:, :, 0, 0], block.phi.bias)
+    value = F.linear(means, block.g.weight[:, :, 0, 0], block.g.bias)
+    return Sources.of(key, value, torch.ones_like(key[:, 0]), count[place]), place
 
 
 class _Pairs:

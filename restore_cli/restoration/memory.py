@@ -56,10 +56,11 @@ def held_bytes(device: torch.device) -> int:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether that is what an exception means: torch's CPU allocator raises a plain RuntimeError."""
+    """Whether that is what an exception means: torch's CPU allocator and oneDNN raise a plain RuntimeError."""
     if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "memory" in str(error).lower()
+    said = str(error).lower()
+    return isinstance(error, RuntimeError) and ("memory" in said or "a primitive" in said)
 
 
 def tile_side(budget_bytes: int, bytes_per_px: float, *, halo_px: int, multiple: int, largest_px: int) -> int:

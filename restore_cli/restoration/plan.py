@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from restore_cli.restoration.answers import EXACT_PAIRS
+from restore_cli.restoration.answers import most_sources
 from restore_cli.restoration.memory import SMALLEST_TILE_PX, free_bytes, tile_side
 from restore_cli.restoration.model import Way
 from restore_cli.restoration.passes import Task
@@ -56,18 +56,19 @@ class BandPlan:
 
 
 Plan = Tiles | BandPlan
+_BYTES: dict[Keep, int] = {"float32": 4, "float16": 2, "disk": 0}
+"""Of memory for a value."""
 
 
 def plan(task: Task, budget_bytes: int) -> Plan:
     """The largest pieces that fit; where even the smallest do not, the smallest."""
     height, width = task.padded[0] // 4, task.padded[1] // 4
-    floats = plane_floats(task.way, height, width)
-    shelf = _shelf(floats, task.device, budget_bytes)
+    shelf = _shelf(task, height, width, budget_bytes)
     if task.way.is_local and (shelf.keep == "disk" or shelf.home != task.device):
         left = budget_bytes - 4 * task.way.mapping.config.width * height * width  # all tiles ask the same features
         if left >= BYTES_PER_PX * (SMALLEST_TILE_PX + 2 * HALO_PX) ** 2:
             return Tiles(tile_side(left, BYTES_PER_PX, halo_px=HALO_PX, multiple=4, largest_px=LARGEST_TILE_PX))
-    kept = 0 if shelf.keep == "disk" or shelf.home != task.device else floats * (4 if shelf.keep == "float32" else 2)
+    kept = 0 if shelf.home != task.device else kept_bytes(task.way, height, width, shelf.keep)
     per_row = 4 * width * BAND_COPIES * _widest(task.way)
     rows = (budget_bytes - kept) // per_row
     if task.device.type == "cpu":
@@ -75,26 +76,28 @@ def plan(task: Task, budget_bytes: int) -> Plan:
     return BandPlan(shelf, min(max(rows // FEWEST_ROWS, 1) * FEWEST_ROWS, height))
 
 
-def plane_floats(way: Way, height: int, width: int) -> int:
-    """Values of all planes that exist at a time, for a latent of (height, width)."""
-    mapping, positions = way.mapping.config, height * width
-    planes = 3 if mapping.attention == "non_local" else 2
-    if mapping.attention == "non_local" and mapping.window is None and positions**2 <= EXACT_PAIRS:
-        planes += 1  # the keys and values of all positions, while the third plane is not there yet
-    return positions * max(planes * mapping.width, 4 * way.encoder.stem.conv.out_channels + 2 * mapping.latent)
+def kept_bytes(way: Way, height: int, width: int, keep: Keep) -> int:
+    """Memory of all planes that exist at a time, for a latent of (height, width)."""
+    mapping, positions, size = way.mapping.config, height * width, _BYTES[keep]
+    vae = positions * size * (4 * way.encoder.stem.conv.out_channels + 2 * mapping.latent)
+    plane = positions * size * mapping.width
+    if mapping.attention != "non_local":
+        return max(vae, 2 * plane)
+    sources = 0 if mapping.window else 8 * (mapping.width + 8) * most_sources(positions)  # float32, and not on disk
+    return max(vae, 3 * plane, 2 * plane + sources)
 
 
-def _shelf(floats: int, device: torch.device, budget_bytes: int) -> Shelf:
+def _shelf(task: Task, height: int, width: int, budget_bytes: int) -> Shelf:
     """Float32 on the device if that leaves a fifth of the budget to the bands, else float16, else elsewhere."""
-    keeps: tuple[tuple[Keep, int], ...] = (("float32", 4), ("float16", 2))
-    places = [(device, budget_bytes)]
-    if device.type == "cuda":
+    keeps: tuple[Keep, ...] = ("float32", "float16")
+    places = [(task.device, budget_bytes)]
+    if task.device.type == "cuda":
         places.append((torch.device("cpu"), free_bytes(torch.device("cpu")) // 2))
     for home, budget in places:
-        for keep, size in keeps:
-            if floats * size <= 0.8 * budget:
-                return Shelf(keep=keep, home=home, device=device)
-    return Shelf(keep="disk", home=torch.device("cpu"), device=device)
+        for keep in keeps:
+            if kept_bytes(task.way, height, width, keep) <= 0.8 * budget:
+                return Shelf(keep=keep, home=home, device=task.device)
+    return Shelf(keep="disk", home=torch.device("cpu"), device=task.device)
 
 
 def _widest(way: Way) -> int:

@@ -54,9 +54,38 @@ def test_beyond_the_budget_answers_are_near(
     monkeypatch.setattr(answers, "EXACT_PAIRS", 0)
     monkeypatch.setattr(answers, "NEAR", 8)
     monkeypatch.setattr(answers, "MOST_CELLS", 300)
+    monkeypatch.setattr(answers, "MOST_FINE_CELLS", 300)
     error = (asked(block, x, valid) - exact).square().mean().sqrt()
     spread = (exact - exact.mean(dim=(2, 3), keepdim=True)).square().mean().sqrt()
     assert 0 < error < 0.25 * spread  # far cells here are as wide as the features are smooth
+
+
+@torch.inference_mode()
+def test_damaged_positions_ask_finer_cells(
+    block: PartialNonLocal, x: torch.Tensor, valid: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As small as positions here: theirs are the exact answers, while those of the others are not."""
+    exact = asked(block, x, valid)
+    monkeypatch.setattr(answers, "EXACT_PAIRS", 0)
+    monkeypatch.setattr(answers, "MOST_CELLS", 100)
+    found = asked(block, x, valid)
+    assert torch.allclose(found[..., ~valid], exact[..., ~valid], atol=1e-5)
+    far_from_damage = found[..., :16, 40:] - exact[..., :16, 40:]
+    assert far_from_damage.abs().max() > 1e-3
+
+
+@torch.inference_mode()
+def test_cells_larger_than_a_neighbourhood_still_answer(
+    block: PartialNonLocal, x: torch.Tensor, valid: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = asked(block, x, valid)
+    monkeypatch.setattr(answers, "EXACT_PAIRS", 0)
+    monkeypatch.setattr(answers, "NEAR", 2)
+    monkeypatch.setattr(answers, "MOST_CELLS", 300)
+    monkeypatch.setattr(answers, "MOST_FINE_CELLS", 300)
+    error = (asked(block, x, valid) - exact).square().mean().sqrt()
+    spread = (exact - exact.mean(dim=(2, 3), keepdim=True)).square().mean().sqrt()
+    assert error < 0.5 * spread
 
 
 @torch.inference_mode()

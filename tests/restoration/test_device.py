@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -23,6 +25,13 @@ def test_devices_that_are_not_there_are_refused(name):
 def test_precision_by_name():
     assert resolve_precision("bf16", CPU) == torch.bfloat16
     assert resolve_precision("auto", CPU) in (torch.float32, torch.bfloat16)
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="reads what the CPU can do from Linux")
+def test_auto_is_bfloat16_only_where_the_cpu_multiplies_it():
+    flags = Path("/proc/cpuinfo").read_text().split()
+    native = "avx512_bf16" in flags or "amx_tile" in flags
+    assert resolve_precision("auto", CPU) == (torch.bfloat16 if native else torch.float32)
 
 
 def test_tiles_shrink_with_the_budget_down_to_a_floor():
