@@ -2,10 +2,12 @@
 
 Models: `small`, the bundled one; `released`, one of the released sizes with random weights; `plain`, the same networks
 as a stand-in for the released code: eager float32, in one piece, attention as an N x N matrix, batch norms and
-convolutions as PyTorch has them. Prints a table to stderr and JSON to stdout: seconds, peak memory, and both as a ratio
-to `plain` at the same size or, where that does not run, to the smallest size of the same model.
+convolutions as PyTorch has them. Prints progress to stderr and JSON to stdout: seconds, processor seconds, peak memory,
+each also as a ratio to `plain` at the same size or, where that does not run, to the smallest size of the same model,
+and the peak over the limit where one was given. --command takes the way of a user instead: `oldphoto restore` or
+`detect-scratches` on a file, decoding and encoding included. --table writes the same as Markdown, --plot draws growth.
 Run: python benchmarks/bench_restore.py [--sides 512 1024 4000x3000] [--models small released plain]
-     [--max-memory-gb N] [--plot growth.png] > restore.json
+     [--max-memory-gb N ...] [--command restore] [--photo PHOTO] [--table T.md] [--plot growth.png] > restore.json
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -111,90 +114,144 @@ def run_ours(model: str | Path, image: np.ndarray, mask: np.ndarray, limit: int 
     return middle - start, time.perf_counter() - middle
 
 
-def measure(model: str, folder: Path, height: int, width: int, max_memory_gb: float | None) -> None:
+def run_command(command: str, model: str, image: np.ndarray, folder: Path, limit_gb: float | None) -> None:
+    """What a user does: the peak of this is in RUSAGE_CHILDREN."""
+    cv2.imwrite(str(folder / "scan.png"), image[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    memory = [] if limit_gb is None else ["--max-memory", f"{limit_gb * 2**10:.0f}MiB"]
+    arguments = [command, str(folder / "scan.png"), str(folder / "out.png"), "--model", model, "--device", "cpu"]
+    subprocess.run([sys.executable, "-m", "restore_cli", *arguments, *memory, "--existing", "overwrite"], check=True)
+
+
+def measure(options: argparse.Namespace) -> None:
     """One case: load, detect, restore; prints seconds and peak memory as JSON."""
-    limit = int(max_memory_gb * 2**30) if max_memory_gb else None
-    image, mask = photo(height, width)
-    start, cpu = time.perf_counter(), time.process_time()
-    if model == "plain":
-        detect, restore = run_plainly(folder, image, mask)
+    model, folder, height, width = options.case
+    limit_gb = options.max_memory_gb[0] if options.max_memory_gb else None
+    limit = int(limit_gb * 2**30) if limit_gb else None
+    image, mask = photo(int(height), int(width))
+    if options.photo:
+        image = cv2.resize(cv2.imread(str(options.photo))[:, :, ::-1], (int(width), int(height)))
+        image[mask] = 255
+    name = "small" if model == "small" else folder
+    start, cpu, steps = time.perf_counter(), time.process_time(), {}
+    if options.command:
+        with tempfile.TemporaryDirectory() as scratch:
+            run_command(options.command, name, image, Path(scratch), limit_gb)
     else:
-        detect, restore = run_ours("small" if model == "small" else folder, image, mask, limit)
+        run = run_plainly if model == "plain" else run_ours
+        steps = dict(zip(("detect_s", "restore_s"), run(name, image, mask, limit), strict=True))
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN if options.command else resource.RUSAGE_SELF)
+    peak_kb = usage.ru_maxrss if options.command else _own_peak_kb()
     figures = {
-        "load_s": time.perf_counter() - start - detect - restore,
-        "detect_s": detect,
-        "restore_s": restore,
-        "cpu_s": time.process_time() - cpu,
-        "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "seconds": sum(steps.values()) or time.perf_counter() - start,
+        "cpu_s": usage.ru_utime + usage.ru_stime if options.command else time.process_time() - cpu,
+        "peak_gb": peak_kb / 2**20,
+        **steps,
     }
-    print(json.dumps({key: round(value, 2) for key, value in figures.items()}))
+    if limit_gb:
+        figures |= {"limit_gb": limit_gb, "of_limit": figures["peak_gb"] / limit_gb}
+    print(json.dumps({key: round(value, 3) for key, value in figures.items()}))
 
 
-def add_ratios(cases: list[dict[str, object]]) -> None:
+def _own_peak_kb() -> int:
+    """Not ru_maxrss, in which what the parent held when it started this process still counts."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.split("VmHWM:")[1].split()[0])
+
+
+def add_ratios(cases: list[dict[str, Any]]) -> None:
     """Seconds and memory over those of `plain` at the same size, or of the same model's smallest size."""
     done = [case for case in cases if "peak_gb" in case]
     for case in done:
         base = next((b for b in done if b["model"] == "plain" and b["size"] == case["size"]), None)
         if base is None or case["model"] == "small":
-            base = min((b for b in done if b["model"] == case["model"]), key=lambda b: b["megapixels"])  # type: ignore[arg-type, return-value]
+            base = min((b for b in done if b["model"] == case["model"]), key=lambda b: b["megapixels"])
         case["baseline"] = f"{base['model']} {base['size']}"
-        seconds = [float(one["detect_s"]) + float(one["restore_s"]) for one in (case, base)]  # type: ignore[arg-type]
-        case["time_ratio"] = round(seconds[0] / seconds[1], 3)
-        case["cpu_ratio"] = round(float(case["cpu_s"]) / float(base["cpu_s"]), 3)  # type: ignore[arg-type]
-        case["memory_ratio"] = round(float(case["peak_gb"]) / float(base["peak_gb"]), 3)  # type: ignore[arg-type]
+        for name, key in (("time", "seconds"), ("cpu", "cpu_s"), ("memory", "peak_gb")):
+            case[f"{name}_ratio"] = round(case[key] / base[key], 3)
 
 
-def plot(cases: list[dict[str, object]], target: Path) -> None:
-    """Seconds and memory over megapixels."""
+def table(cases: list[dict[str, Any]]) -> str:
+    """The cases as Markdown."""
+    rows = ["| model | size | megapixels | limit | seconds | CPU seconds | CPU seconds a megapixel | peak memory |"]
+    rows.append("|---" * 8 + "|")
+    for case in cases:
+        if "peak_gb" not in case:
+            rows.append(f"| {case['model']} | {case['size']} | {case['megapixels']:.2f} | | {case['failed']} | | | |")
+            continue
+        limit = f"{case['limit_gb']:g} GB" if "limit_gb" in case else ""
+        each = case["cpu_s"] / case["megapixels"]
+        rows.append(
+            f"| {case['model']} | {case['size']} | {case['megapixels']:.2f} | {limit} | {case['seconds']:.1f} "
+            f"| {case['cpu_s']:.1f} | {each:.1f} | {case['peak_gb']:.2f} GB |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def plot(cases: list[dict[str, Any]], target: Path) -> None:
+    """Processor seconds and memory over megapixels."""
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 4))
     for model in MODELS:
-        mine = [case for case in cases if case["model"] == model and "peak_gb" in case]
-        sizes = [case["megapixels"] for case in mine]
-        axes[0].loglog(sizes, [case["detect_s"] + case["restore_s"] for case in mine], "o-", label=model)  # type: ignore[operator]
-        axes[1].semilogx(sizes, [case["peak_gb"] for case in mine], "o-", label=model)
-    for axis, name in zip(axes, ("seconds", "peak memory, GB"), strict=True):
+        mine = sorted(
+            (c["megapixels"], c["cpu_s"], c["peak_gb"]) for c in cases if c["model"] == model and "cpu_s" in c
+        )
+        if mine:
+            sizes, seconds, memory = zip(*mine, strict=True)
+            axes[0].loglog(sizes, seconds, "o-", label=model)
+            axes[1].semilogx(sizes, memory, "o-", label=model)
+    for axis, name in zip(axes, ("processor seconds", "peak memory, GB"), strict=True):
         axis.set(xlabel="megapixels", ylabel=name)
         axis.legend()
     figure.tight_layout()
     figure.savefig(target)
 
 
+def run_case(model: str, folder: str, side: str, limit: float | None, options: argparse.Namespace) -> dict[str, Any]:
+    """One case in a process of its own; what failed says why."""
+    width, height = side.split("x") if "x" in side else (side, side)
+    command = [sys.executable, __file__, "--case", model, folder, height, width]
+    command += ["--max-memory-gb", str(limit)] if limit else []
+    command += ["--command", options.command] if options.command else []
+    command += ["--photo", str(options.photo)] if options.photo else []
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    case = {"model": model, "size": f"{width} x {height}", "megapixels": int(width) * int(height) / 1e6}
+    if run.returncode:
+        return case | {"failed": "".join(run.stderr.strip().splitlines()[-1:]) or f"signal {-run.returncode}"}
+    return case | json.loads(run.stdout.splitlines()[-1])  # type: ignore[no-any-return]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sides", type=str, nargs="+", default=["512", "1024"], help="N for N x N, or WIDTHxHEIGHT")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--max-memory-gb", type=float)
+    parser.add_argument("--max-memory-gb", type=float, nargs="+", help="every size with each of these limits")
+    parser.add_argument("--command", choices=("restore", "detect-scratches"))
+    parser.add_argument("--photo", type=Path, help="a real photo, enlarged or reduced to each size")
+    parser.add_argument("--table", type=Path)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--case", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.case:
-        model, folder, height, width = options.case
-        measure(model, Path(folder), int(height), int(width), options.max_memory_gb)
+        measure(options)
         return
-    cases: list[dict[str, object]] = []
+    cases = []
     with tempfile.TemporaryDirectory() as folder:
         write_released_size(Path(folder))
         for side in options.sides:
-            width, height = side.split("x") if "x" in side else (side, side)
             for model in options.models:
-                memory = ["--max-memory-gb", str(options.max_memory_gb)] if options.max_memory_gb else []
-                command = [sys.executable, __file__, *memory, "--case", model, folder, height, width]
-                run = subprocess.run(command, capture_output=True, text=True, check=False)
-                case: dict[str, object] = {"model": model, "size": f"{width} x {height}"}
-                case["megapixels"] = int(width) * int(height) / 1e6
-                failure = {"failed": "".join(run.stderr.strip().splitlines()[-1:]) or f"signal {-run.returncode}"}
-                case |= json.loads(run.stdout) if run.returncode == 0 else failure
-                cases.append(case)
-                print(case, file=sys.stderr, flush=True)
+                for limit in options.max_memory_gb or [None]:
+                    cases.append(run_case(model, folder, side, limit, options))
+                    print(cases[-1], file=sys.stderr, flush=True)
     add_ratios(cases)
+    if options.table:
+        options.table.write_text(table(cases), encoding="utf-8")
     if options.plot:
         plot(cases, options.plot)
     import torch
 
     facts = {"torch": torch.__version__, "threads": torch.get_num_threads(), "machine": platform.processor()}
-    print(json.dumps({**facts, "max_memory_gb": options.max_memory_gb, "cases": cases}, indent=1))
+    print(json.dumps({**facts, "command": options.command, "cases": cases}, indent=1))
 
 
 if __name__ == "__main__":

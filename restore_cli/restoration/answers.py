@@ -85,20 +85,18 @@ def _near_and_far(block: PartialNonLocal, x: Field, valid: Tensor, target: Plane
     for top in range(0, height, NEAR):
         first, bottom = max(top - NEAR, 0), min(top + NEAR, height)
         around = pairs.rows(first, min(bottom + NEAR, height))
-        asking = x.rows(top, bottom)
+        asking = block.theta(x.rows(top, bottom))[0].permute(1, 2, 0)
         answers = torch.empty_like(asking)
         for left in range(0, width, NEAR):
             columns = slice(max(left - NEAR, 0), min(left + 2 * NEAR, width))
             inner = slice(left, min(left + NEAR, width))
             near = _sources(around[..., columns], valid[first : first + around.shape[2], columns], faded=block.faded)
-            query = block.theta(asking[..., inner])[0].permute(1, 2, 0)
-            found = torch.empty_like(query)
             here = shown[top:bottom, inner]
             for cells, who in ((fine, here), (far, ~here)):
                 if bool(who.any()):
-                    found[who] = cells.beside(near, top, left).answer(query[who], scale=block.scale)
-            answers[0, :, :, inner] = found.permute(2, 0, 1)
-        target.write(top, answers)
+                    sources = cells.beside(near, top, left)
+                    answers[:, inner][who] = sources.answer(asking[:, inner][who], scale=block.scale)
+        target.write(top, answers.permute(2, 0, 1)[None])
     return Field(target)
 
 
@@ -162,10 +160,10 @@ class _Far:
 def _cells(block: PartialNonLocal, rows: Tensor, valid: Tensor, side: int) -> tuple[Sources, Tensor]:
     """Means of the sound positions of each cell of (1, C, h, w) that has some, and the numbers of those cells."""
     sound = valid[None, None].to(rows.dtype)
-    sums = F.avg_pool2d(rows * sound, side, ceil_mode=True, divisor_override=1)[0].flatten(1).T  # (cells, C)
+    sums = F.avg_pool2d(rows * sound, side, ceil_mode=True, divisor_override=1)[0].permute(1, 2, 0).flatten(0, 1)
     count = F.avg_pool2d(sound, side, ceil_mode=True, divisor_override=1).flatten()
     place = count.nonzero()[:, 0]
-    means = sums[place] / count[place, None]
+    means = sums[place] / count[place, None]  # (cells, C)
     key = F.linear(means, block.phi.weight[:, :, 0, 0], block.phi.bias)
     value = F.linear(means, block.g.weight[:, :, 0, 0], block.g.bias)
     return Sources.of(key, value, torch.ones_like(key[:, 0]), count[place]), place
@@ -185,7 +183,7 @@ class _Pairs:
 
 def _sources(pairs: Tensor, valid: Tensor, *, faded: bool) -> Sources:
     """pairs: (1, 2 C, h, w). valid: (h, w). The released form keeps positions that are not valid in the softmax."""
-    flat, sound = pairs[0].flatten(1).T, valid.flatten()
+    flat, sound = pairs[0].permute(1, 2, 0).flatten(0, 1), valid.flatten()
     if not faded:
         flat, sound = flat[sound], sound[sound]
     key, value = flat.chunk(2, dim=1)
@@ -194,6 +192,6 @@ def _sources(pairs: Tensor, valid: Tensor, *, faded: bool) -> Sources:
 
 def _answer(block: PartialNonLocal, rows: Tensor, sources: Sources) -> Tensor:
     """rows: (1, C, h, w) features that ask. Returns (1, C, h, w)."""
-    query = block.theta(rows)[0].flatten(1).T
-    answers = sources.answer(query, scale=block.scale)
-    return answers.T.reshape(rows.shape)
+    query = block.theta(rows)[0].permute(1, 2, 0)
+    answers = sources.answer(query.flatten(0, 1), scale=block.scale)
+    return answers.reshape(query.shape).permute(2, 0, 1)[None]
