@@ -2,9 +2,9 @@
 
 Exact while queries times keys stay within EXACT_PAIRS. Beyond that each block of positions asks its neighbourhood
 position by position and the rest of the photo in the form of cells, each standing for its sound positions by their mean
-and their number. Positions at damage ask many small cells, each position for itself where they are few enough; the
-others, whose answers are only counted in the statistics of the norms, a few large ones. docs/memory.md has the error
-against the exact block.
+and their number. Positions at damage ask many small cells, each a single position up to one megapixel; the others,
+whose answers are only counted in the statistics of the norms, a few large ones. docs/memory.md has the error against
+the exact block.
 """
 
 from __future__ import annotations
@@ -24,9 +24,7 @@ NEAR = 16
 MOST_CELLS = 4096
 """What a position asks whose answer does not show."""
 MOST_FINE_CELLS = 2**16
-"""What a position at damage asks: up to one megapixel every position, unless PAIRS_A_POSITION are too few."""
-PAIRS_A_POSITION = 2**14
-"""Of fine cells, on average over all positions: cost stays linear where much is damaged, too."""
+"""What a position at damage asks: every position of a photo up to one megapixel."""
 SHOWN_REACH = 2
 """Positions around damage that count as damaged: the block's own convolutions carry their answers there."""
 HIDDEN = -1e9
@@ -78,7 +76,7 @@ def _exact(block: PartialNonLocal, x: Field, valid: Tensor, target: Plane, bands
 def _near_and_far(block: PartialNonLocal, x: Field, valid: Tensor, target: Plane) -> Field:
     height, width = valid.shape
     shown = _shown(valid)
-    side, fine_side = (_cell_side(height, width, most) for most in (MOST_CELLS, _fine_cells(shown)))
+    side, fine_side = (_cell_side(height, width, most) for most in (MOST_CELLS, MOST_FINE_CELLS))
     far = _Far(block, x, valid, side)
     fine = _Far(block, x, valid, fine_side) if fine_side < side and bool(shown.any()) else far
     pairs = Sliding(_Pairs(block, x))
@@ -104,12 +102,6 @@ def _shown(valid: Tensor) -> Tensor:
     """(h, w) bool: damaged positions and those close by, whose answers come into the picture."""
     damaged = (~valid).float()[None, None]
     return F.max_pool2d(damaged, 2 * SHOWN_REACH + 1, 1, SHOWN_REACH)[0, 0] > 0
-
-
-def _fine_cells(shown: Tensor) -> int:
-    """How many cells the positions that show may ask."""
-    affordable = PAIRS_A_POSITION * shown.numel() // max(int(shown.sum()), 1)
-    return min(max(affordable, MOST_CELLS), MOST_FINE_CELLS)
 
 
 def _cell_side(height: int, width: int, most: int) -> int:
