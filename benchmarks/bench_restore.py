@@ -137,8 +137,9 @@ def measure(options: argparse.Namespace) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             run_command(options.command, name, image, Path(scratch), limit_gb)
     else:
-        run = run_plainly if model == "plain" else run_ours
-        steps = dict(zip(("detect_s", "restore_s"), run(name, image, mask, limit), strict=True))
+        plainly = model == "plain"
+        spent = run_plainly(Path(folder), image, mask) if plainly else run_ours(name, image, mask, limit)
+        steps = dict(zip(("detect_s", "restore_s"), spent, strict=True))
     usage = resource.getrusage(resource.RUSAGE_CHILDREN if options.command else resource.RUSAGE_SELF)
     peak_kb = usage.ru_maxrss if options.command else _own_peak_kb()
     figures = {
