@@ -31,7 +31,21 @@ Config = Annotated[
         help="Instead of --recipe: that of a training configuration (small_stage2, a TOML file, a STAGE.run.json).",
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Another seed ages every photo differently.")]
+Samples = Annotated[
+    int | None,
+    typer.Option(
+        "--samples",
+        metavar="N",
+        min=1,
+        help="Instead of the photos: the first N crops that training with --config makes of the folder INPUT.",
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        "--seed", min=0, help="Another seed ages every photo differently. [default: 0, or that of the run in --config]"
+    ),
+]
 Damage = Annotated[
     str | None,
     typer.Option("--damage", metavar="DIR", help="Outlines of real damage, white on black, to mix in."),
@@ -46,7 +60,8 @@ def degrade(
     paths: Paths,
     recipe: RecipeName = "published",
     config: Config = None,
-    seed: Seed = 0,
+    samples: Samples = None,
+    seed: Seed = None,
     damage: Damage = None,
     targets: Targets = None,
     recursive: Recursive = False,
@@ -55,6 +70,9 @@ def degrade(
 
     The same photo, seed and recipe give the same old photo each time.
     """
+    if samples is not None:
+        _show_samples(paths, samples, config=config, seed=seed, damage=damage, clean=as_path(targets))
+        return
     from restore_cli.batch.discover import find_photos
     from restore_cli.errors import NoPhotosFound
     from restore_cli.training.ageing import AgeingSettings
@@ -66,7 +84,7 @@ def degrade(
     inputs = [Path(name) for name in given]
     outlines = None if damage is None else DamageOutlines.load(Path(damage))
     chosen = by_name(recipe) if config is None else from_table(recipe_of(config))
-    settings = AgeingSettings(recipe=chosen, seed=seed, outlines=outlines)
+    settings = AgeingSettings(recipe=chosen, seed=seed or 0, outlines=outlines)
     if targets is not None:
         find_photos(inputs, recursive=recursive, output=Path(targets))  # refuses a folder inside an input
     found = find_photos(inputs, recursive=recursive, output=Path(output))
@@ -77,20 +95,43 @@ def degrade(
     _run(jobs, settings)
 
 
-def _plan(found: Iterable[Found], output: Path, clean: Path | None) -> list[tuple[Path, AgeingTargets]]:
-    from restore_cli.training.ageing import AgeingTargets
+def _show_samples(
+    paths: list[str], count: int, *, config: str | None, seed: int | None, damage: str | None, clean: Path | None
+) -> None:
+    """OUTPUT gets 000000.png, 000000_mask.png and so on."""
+    from dataclasses import replace
 
+    from restore_cli.errors import UsageProblem
+    from restore_cli.training.outlines import DamageOutlines
+    from restore_cli.training.samples import SampleSettings, write_samples
+
+    (photos, *more), output = split_paths(paths)
+    if config is None or more or not Path(photos).is_dir():
+        hint = "For example: oldphoto degrade PHOTOS OUT --config small_stage2 --samples 24"
+        raise UsageProblem("--samples takes one folder of photos and --config", hint=hint)
+    settings = SampleSettings.of(config)
+    if seed is not None:
+        settings = replace(settings, seed=seed)
+    outlines = None if damage is None else DamageOutlines.load(Path(damage))
+    names = ((number, f"{number:06}") for number in range(count))
+    targets = ((number, _targets(Path(output), clean, Path(f"{name}.png"))) for number, name in names)
+    done = sum(1 for _ in write_samples(Path(photos), settings, targets, damage=outlines))
+    say(f"{done} samples of training with {config} and seed {settings.seed}")
+
+
+def _plan(found: Iterable[Found], output: Path, clean: Path | None) -> list[tuple[Path, AgeingTargets]]:
     jobs = []
     for photo in found:
         assert isinstance(photo.path, Path)  # neither stdin nor a store is an input of this command
-        below = photo.below.with_suffix(".png")
-        targets = AgeingTargets(
-            photo=output / below,
-            mask=output / below.with_name(f"{below.stem}_mask.png"),
-            clean=None if clean is None else clean / below,
-        )
-        jobs.append((photo.path, targets))
+        jobs.append((photo.path, _targets(output, clean, photo.below.with_suffix(".png"))))
     return jobs
+
+
+def _targets(output: Path, clean: Path | None, below: Path) -> AgeingTargets:
+    from restore_cli.training.ageing import AgeingTargets
+
+    mask = below.with_name(f"{below.stem}_mask.png")
+    return AgeingTargets(photo=output / below, mask=output / mask, clean=None if clean is None else clean / below)
 
 
 def _refuse_clashes(jobs: list[tuple[Path, AgeingTargets]]) -> None:

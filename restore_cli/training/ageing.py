@@ -63,7 +63,7 @@ def age_file(source: Path, targets: AgeingTargets, settings: AgeingSettings) -> 
     # A grey profile does not describe the three channels that are written.
     carried = Carried(format="png", icc=photo.carried.icc if photo.pixels.shape[2] == 3 else None)
     for target in targets.paths:
-        _make_folder(target.parent)
+        make_folder(target.parent)
     imaging.write(Photo(aged.image, None, carried), targets.photo, format="png")
     imaging.write_grey(aged.mask.astype(np.uint8) * np.uint8(255), targets.mask)
     if targets.clean is not None:
@@ -71,7 +71,8 @@ def age_file(source: Path, targets: AgeingTargets, settings: AgeingSettings) -> 
     return AgedFile(damaged_fraction=float(aged.mask.mean()), target_changed=not np.array_equal(aged.target, clean))
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """With what lies above it, where it is missing. Raises PhotoUnwritable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

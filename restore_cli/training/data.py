@@ -23,6 +23,7 @@ from torch.utils.data import Dataset
 
 from restore_cli import imaging
 from restore_cli.errors import NoPhotosFound, PhotoUnreadable, TrainingStopped
+from restore_cli.training.ageing import to_rgb8
 from restore_cli.training.config import DataConfig
 from restore_cli.training.outlines import DamageOutlines
 from restore_cli.training.recipes import Recipe, from_table
@@ -128,7 +129,7 @@ class PhotoCache:
 
     def decode(self, path: Path) -> Pixels:
         """What is kept of a file: (H, W, 3) uint8. Raises PhotoUnreadable."""
-        return _rgb8(imaging.read(path).pixels)
+        return to_rgb8(imaging.read(path))
 
     def _is_news(self, path: Path) -> bool:
         """Mark the photo as unreadable for all processes; False if one had done so already."""
@@ -265,8 +266,3 @@ def photo_or_next(paths: Sequence[Path], cache: PhotoCache, index: int, seed: in
         if photo is not None:
             return photo
     raise NoPhotoReadable
-
-
-def _rgb8(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Pixels:
-    eight = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
-    return np.ascontiguousarray(np.broadcast_to(eight, (*eight.shape[:2], 3)))  # type: ignore[return-value]

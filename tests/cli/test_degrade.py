@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,25 @@ def test_what_a_training_run_saw_can_be_shown(clean: Path, tmp_path: Path) -> No
     assert main(["degrade", str(clean), str(tmp_path / "small"), "--config", "small_stage2"]) == 0
 
 
+@pytest.mark.parametrize("seed", [None, 5])
+def test_samples_are_those_of_the_data_loader_pixel_by_pixel(clean: Path, tmp_path: Path, seed: int | None) -> None:
+    from restore_cli.training.config import DataConfig
+    from restore_cli.training.data import AgedCrops, PhotoFolder
+
+    data = DataConfig(crop=32, context=8, scale=(0.6, 1.0), recipe={"name": "mixed"}, validation_photos=1)
+    (tmp_path / "stage2.run.json").write_text(json.dumps({"settings": {"data": asdict(data), "loop": {"seed": 3}}}))
+    options = ["--config", str(tmp_path / "stage2.run.json"), "--samples", "4", "--targets", str(tmp_path / "new")]
+    options += [] if seed is None else ["--seed", str(seed)]
+    assert main(["degrade", str(clean), str(tmp_path / "old"), *options]) == 0
+    crops = AgedCrops(PhotoFolder.find(clean, validation=1).training, data, seed=3 if seed is None else seed)
+    for number in range(4):
+        files = {"aged": f"old/{number:06}.png", "mask": f"old/{number:06}_mask.png", "clean": f"new/{number:06}.png"}
+        for key, name in files.items():
+            pixels = np.atleast_3d(np.asarray(Image.open(tmp_path / name), np.float32)).transpose(2, 0, 1)
+            expected = crops[number][key].numpy()
+            assert np.array_equal(pixels / 255 if key == "mask" else pixels / 127.5 - 1, expected), name
+
+
 def test_outlines_from_a_folder_are_used(clean: Path, tmp_path: Path) -> None:
     outlines = tmp_path / "outlines"
     outlines.mkdir()
@@ -106,6 +126,12 @@ def test_a_bad_photo_fails_alone(clean: Path, tmp_path: Path, capsys: pytest.Cap
         (["{clean}", "{tmp}/old", "--config", "small_stage9"], 2, "small_stage9"),
         (["{clean}", "{tmp}/old", "--config", "finetune_detector"], 2, "no recipe"),
         (["{clean}", "{tmp}/old", "--config", "{tmp}/none.json"], 2, "none.json"),
+        (["{clean}", "{tmp}/old", "--samples", "2"], 2, "--config"),
+        (["{clean}/a.jpg", "{tmp}/old", "--samples", "2", "--config", "small_stage2"], 2, "one folder"),
+        (["{clean}", "{tmp}/old", "--samples", "2", "--config", "{tmp}/none.json"], 2, "none.json"),
+        (["{clean}", "{tmp}/old", "--samples", "2", "--config", "none"], 2, "which stage"),
+        (["{clean}", "{tmp}/old", "--samples", "2", "--config", "small_faces"], 2, "faces"),
+        (["{tmp}/empty", "{tmp}/old", "--samples", "2", "--config", "small_stage2"], 4, "no photos"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(
