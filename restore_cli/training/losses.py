@@ -45,7 +45,7 @@ def focal(logits: Tensor, mask: Tensor, gamma: float = 2.0) -> Tensor:
 
 
 def dice(logits: Tensor, mask: Tensor) -> Tensor:
-    """1 - Dice overlap (Milletari et al. 2016), one pixel of smoothing, of each photo alone: (B, 1, H, W) to their mean.
+    """1 - Dice overlap (Milletari et al. 2016), one pixel of smoothing, of each photo in (B, 1, H, W) alone, averaged.
 
     Over the whole batch the few large holes would count for all, and specks and hairs for nothing.
     """
