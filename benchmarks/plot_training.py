@@ -83,7 +83,8 @@ def main() -> None:
     for log in sorted(options.run.glob("*.log.jsonl")):
         stage = log.name.split(".")[0]
         losses, scores = read_curves(log)
-        decibels = {name: curve for name, curve in scores.items() if name.endswith("_db")}
+        # Sound photos come back so much better than aged ones that the curves of these would be flat lines.
+        decibels = {n: curve for n, curve in scores.items() if n.endswith("_db") and not n.startswith("sound")}
         shown = decibels or {name: curve for name, curve in scores.items() if not name.endswith("damaged")}
         panels = (draw(f"{stage}: losses, as shares of the first", losses), draw(f"{stage}: validation", shown))
         rows.append(np.concatenate(panels, axis=1))
