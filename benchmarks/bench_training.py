@@ -13,6 +13,7 @@ import platform
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from PIL import Image
 from restore_cli.networks import VAE, VGG19, VGG_RELEASED, ScratchUNet, ToneNet
 from restore_cli.training.config import DataConfig, LoopConfig, from_table, read_config, shipped
 from restore_cli.training.request import STAGE_CONFIGS
-from restore_cli.training.stage import Stage
+from restore_cli.training.stage import Batch, Stage
 from restore_cli.training.stage_detector import DetectorStage
 from restore_cli.training.stage_faces import FaceStage
 from restore_cli.training.stage_mapping import MappingStage
@@ -104,7 +105,7 @@ class Clock(Trainer):
     def _validate(self) -> dict[str, float]:
         return {}
 
-    def save(self) -> None:
+    def save(self, batches: Sequence[Batch] = ()) -> None:
         """Nothing to keep."""
 
 
