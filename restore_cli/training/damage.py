@@ -213,5 +213,5 @@ def add_outlines(photo: DamagedPrint, outlines: DamageOutlines) -> None:
     for _ in range(int(rng.integers(1, 3))):
         canvas = photo.canvas()
         for _ in range(photo.count(photo.recipe.outline_rate, most=60)):
-            paste_outline(canvas, rng, outlines, photo.scale, largest_share=photo.recipe.outline_share)
+            paste_outline(canvas, rng, outlines, photo.scale, largest_px=photo.recipe.outline_px)
         photo.cover(canvas, photo.light_or_dark(), soft_px=photo.softness(), uneven=rng.uniform(0, 0.7))

@@ -42,7 +42,7 @@ def _add_hole(
 ) -> None:
     height, width = size = (canvas.shape[0], canvas.shape[1])
     if outlines is not None and rng.random() < 0.6:
-        paste_outline(canvas, rng, outlines, scale, largest_share=recipe.outline_share)
+        paste_outline(canvas, rng, outlines, scale, largest_px=recipe.outline_px)
         return
     kind = rng.random()
     if kind < 0.35:

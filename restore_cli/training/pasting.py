@@ -13,11 +13,12 @@ Canvas = NDArray[np.uint8]
 
 
 def paste_outline(
-    canvas: Canvas, rng: np.random.Generator, outlines: DamageOutlines, scale: float, *, largest_share: float
+    canvas: Canvas, rng: np.random.Generator, outlines: DamageOutlines, scale: float, *, largest_px: float
 ) -> None:
     """Paste one outline at a random place, possibly over the edge; the canvas keeps the larger opacity.
 
-    The outline is made so small that it covers at most `largest_share` of the canvas.
+    The outline is made so small that it covers at most `largest_px` pixels at scale 1. That is no share of the canvas,
+    or a crop to train on would never hold a blot as large as the whole picture has.
     """
     height, width = canvas.shape
     outline = outlines.draw(rng, (max(16, round(1.2 * height / scale)), max(16, round(1.2 * width / scale))))
@@ -25,7 +26,7 @@ def paste_outline(
         return
     outline = _turned(outline, rng)
     factor = scale * log_uniform(rng, 0.25, 1.0)
-    largest = np.sqrt(largest_share * canvas.size / max(1, cv2.countNonZero(outline)))
+    largest = scale * np.sqrt(largest_px / max(1, cv2.countNonZero(outline)))
     factor = min(factor, largest)
     target = (max(2, round(outline.shape[1] * factor)), max(2, round(outline.shape[0] * factor)))
     shaped = cv2.resize(outline, target, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)

@@ -73,7 +73,7 @@ class Recipe:
     damage_chance: float = 0.85
     outline_chance: float = 0.8  # of using real outlines where a folder of them is given
     outline_rate: Range = (0.2, 1.2)
-    outline_share: float = 0.006  # of the picture that one outline may cover: larger blots are no scratches to fill
+    outline_px: float = 900.0  # pixels that one outline may cover: larger blots are no scratches to fill
     scratch_chance: float = 0.65
     scratch_rate: Range = (0.4, 4.0)
     crack_chance: float = 0.3
@@ -113,7 +113,7 @@ REALISTIC = Recipe(
     damage_chance=1.0,
     outline_chance=1.0,
     outline_rate=(3.0, 10.0),
-    outline_share=0.0006,
+    outline_px=92.16,
     fold_chance=0.5,
     scratch_chance=0.5,
     scratch_rate=(1.0, 6.0),
@@ -129,7 +129,7 @@ MIXED = Recipe(  # to train with: all that occurs, sound photos among it
     published_share=0.4,
     burnt_chance=0.2,
     outline_rate=(0.5, 8.0),
-    outline_share=0.004,
+    outline_px=250.0,
     scratch_rate=(0.4, 6.0),
 )
 RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (PUBLISHED, REALISTIC, MIXED)}
