@@ -1,4 +1,9 @@
-"""The local engine: photos are decoded ahead of the device and encoded behind it, in threads, with bounded memory."""
+"""The local engine: photos are decoded ahead of the device and encoded behind it, in threads, with bounded memory.
+
+What a photo will need is told from the head of its file. Only as many are read as fit together, from reading to
+writing; one that needs more than there is goes alone. Who is let in is decided in one place, between two photos on the
+device: no thread ever waits for memory, so none can wait for ever.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +11,50 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 from restore_cli.batch.plan import Job
 from restore_cli.batch.result import PhotoResult
 from restore_cli.batch.stop import StopSignal
 from restore_cli.batch.worker import Prepared, Worker
 
-MAX_HELD_BYTES = 512 << 20
-"""Photos waiting before the device, and again behind it; one alone may be larger."""
+MAX_HELD_BYTES = 2**30
+"""For all photos between reading and writing, where `--max-memory` says nothing."""
+PARTS = 8
+"""One in so many of `--max-memory` is for them."""
 
-Ahead = deque[tuple[Job, "Future[Prepared | PhotoResult]"]]
-Behind = deque[tuple[int, "Future[PhotoResult]"]]
-"""Bytes held, result to come."""
+
+@dataclass
+class _Coming:
+    """A photo before the device."""
+
+    job: Job
+    needs: Future[int]
+    """Bytes."""
+    prepared: Future[Prepared | PhotoResult] | None = None
+    """None as long as there is no room for it."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the device can have it at once."""
+        return self.prepared is not None and self.prepared.done() and self.prepared.exception() is None
+
+
+@dataclass(frozen=True)
+class _Leaving:
+    """A photo behind the device."""
+
+    needs_bytes: int
+    result: Future[PhotoResult]
+
+
+Ahead = deque[_Coming]
+Behind = deque[_Leaving]
+
+
+def share_of(max_memory_bytes: int | None) -> int:
+    """What photos of a run may hold that are read or written while another one has the device."""
+    return MAX_HELD_BYTES if max_memory_bytes is None else min(max_memory_bytes // PARTS, MAX_HELD_BYTES)
 
 
 def automatic_threads() -> int:
@@ -49,27 +86,51 @@ class LocalEngine:
                     self._top_up(ahead, waiting, worker, decoders)
                     if not ahead:
                         break
+                    while not self._admit(ahead, behind, worker, decoders, stop):
+                        yield behind.popleft().result.result()
                     self._next(ahead, behind, worker, encoders, stop=stop, started=started)
-                    while behind and (behind[0][1].done() or self._is_full(behind)):
-                        yield behind.popleft()[1].result()
+                    while behind and (behind[0].result.done() or len(behind) > self._threads):
+                        yield behind.popleft().result.result()
             except KeyboardInterrupt:
                 stop.request()
             except Exception as error:
                 fatal = error
             finally:
-                for _, future in ahead:
-                    future.cancel()
+                for photo in ahead:
+                    photo.needs.cancel()
+                    if photo.prepared is not None:
+                        photo.prepared.cancel()
             while behind:
-                yield behind.popleft()[1].result()
+                yield behind.popleft().result.result()
         if fatal is not None:
             raise fatal
 
     def _top_up(self, ahead: Ahead, waiting: Iterator[Job], worker: Worker, decoders: ThreadPoolExecutor) -> None:
-        while len(ahead) <= self._threads and (not ahead or _held_ahead(ahead) < self._max_held_bytes):
+        while len(ahead) <= self._threads:
             job = next(waiting, None)
             if job is None:
                 return
-            ahead.append((job, decoders.submit(worker.prepare, job)))
+            ahead.append(_Coming(job, decoders.submit(worker.needs_bytes, job)))
+
+    def _admit(
+        self, ahead: Ahead, behind: Behind, worker: Worker, decoders: ThreadPoolExecutor, stop: StopSignal
+    ) -> bool:
+        """Have photos read in their order, as far as they fit beside those that are; whether the next one is read.
+
+        If it is not, some photo behind the device is in its way: nothing before the device can be, as it comes first.
+        """
+        held = sum(photo.needs_bytes for photo in behind if not photo.result.done())
+        for photo in ahead:
+            if photo is not ahead[0] and not photo.needs.done():
+                break
+            with stop.may_raise():
+                needs = photo.needs.result()
+            if photo.prepared is None:
+                if held > 0 and held + needs > self._max_held_bytes:
+                    break
+                photo.prepared = decoders.submit(worker.prepare, photo.job)
+            held += needs
+        return ahead[0].prepared is not None
 
     def _next(
         self,
@@ -82,33 +143,28 @@ class LocalEngine:
         started: Callable[[Job], None],
     ) -> None:
         """Move one photo from before the device to behind it, or a few that are ready and gain by going together."""
+        group = [ahead.popleft()]
         with stop.may_raise():
-            group = [ahead.popleft()[1].result()]
-        while ahead and len(group) < worker.photos_at_once and _is_ready(ahead[0][1]):
-            group.append(ahead.popleft()[1].result())
-        ready = [photo for photo in group if isinstance(photo, Prepared)]
-        for photo in ready:
-            started(photo.job)
+            outcomes = [_prepared(group[0])]
+        while ahead and len(group) < worker.photos_at_once and ahead[0].is_ready:
+            group.append(ahead.popleft())
+            outcomes.append(_prepared(group[-1]))
+        ready = [photo for photo in outcomes if isinstance(photo, Prepared)]
+        for prepared in ready:
+            started(prepared.job)
         with stop.may_raise():
             computed = iter(worker.compute_all(ready))
-        for outcome in group:
+        for photo, outcome in zip(group, outcomes, strict=True):
             reached = next(computed) if isinstance(outcome, Prepared) else outcome
+            result: Future[PhotoResult]
             if isinstance(reached, PhotoResult):
-                settled: Future[PhotoResult] = Future()
-                settled.set_result(reached)
-                behind.append((0, settled))
+                result = Future()
+                result.set_result(reached)
             else:
-                behind.append((reached.held_bytes, encoders.submit(worker.deliver, reached)))
-
-    def _is_full(self, behind: Behind) -> bool:
-        held = sum(size for size, future in behind if not future.done())
-        return len(behind) > self._threads or held > self._max_held_bytes
+                result = encoders.submit(worker.deliver, reached)
+            behind.append(_Leaving(photo.needs.result(), result))
 
 
-def _is_ready(future: Future[Prepared | PhotoResult]) -> bool:
-    return future.done() and future.exception() is None
-
-
-def _held_ahead(ahead: Ahead) -> int:
-    decoded = (future.result() for _, future in ahead if _is_ready(future))
-    return sum(photo.held_bytes for photo in decoded if isinstance(photo, Prepared))
+def _prepared(photo: _Coming) -> Prepared | PhotoResult:
+    assert photo.prepared is not None
+    return photo.prepared.result()

@@ -16,12 +16,14 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from restore_cli.errors import UsageProblem
 
 OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oci", "oss", "memory"})
 """Here an object appears whole or not at all, and renaming means copying; elsewhere a file gets its name at the end."""
+HEAD_BLOCK_BYTES = 2**16
+"""Most photos say within it how large they are; stores' own blocks are as long as whole photos."""
 _ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://(?P<rest>.*)", re.DOTALL)
 
 
@@ -89,6 +91,11 @@ class UrlPath:
             # What this process lists now, others may have changed by the time it looks again.
             self._store.invalidate_cache()
         return [PurePosixPath(name).relative_to(self._inside) for name in found]
+
+    def open(self, mode: str) -> BinaryIO:
+        """Read in small blocks, as fits somebody who wants the head only. mode: "rb"."""
+        with _store_errors(self):
+            return self._store.open(self._inside, mode, block_size=HEAD_BLOCK_BYTES)  # type: ignore[no-any-return]
 
     def read_bytes(self) -> bytes:
         """The whole content."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Literal, Protocol
 
-from restore_cli.batch.local import LocalEngine
+from restore_cli.batch.local import LocalEngine, share_of
 from restore_cli.batch.plan import Job
 from restore_cli.batch.ray_cluster import RayOptions
 from restore_cli.batch.result import PhotoResult
@@ -28,13 +28,22 @@ class Engine(Protocol):
         ...
 
 
-def choose_engine(name: EngineName, *, threads: int | None = None, cluster: RayOptions | None = None) -> Engine:
-    """threads: photos decoded and encoded beside the device, None chooses. Raises UsageProblem (no cluster)."""
+def choose_engine(
+    name: EngineName,
+    *,
+    threads: int | None = None,
+    max_memory_bytes: int | None = None,
+    cluster: RayOptions | None = None,
+) -> Engine:
+    """threads: photos decoded and encoded beside the device, None chooses. max_memory_bytes: of the whole run.
+
+    Raises UsageProblem (no cluster).
+    """
     if name == "ray":
         from restore_cli.batch.ray_engine import RayEngine
 
         return RayEngine(cluster or RayOptions(), threads=threads)
-    return LocalEngine(threads=threads)
+    return LocalEngine(threads=threads, max_held_bytes=share_of(max_memory_bytes))
 
 
 def run_batch(

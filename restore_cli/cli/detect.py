@@ -47,20 +47,21 @@ def detect_scratches(
     from restore_cli.cli.run import RunRequest, run_and_exit
 
     inputs, output = opt.split_paths(paths)
-    memory, seen_at = opt.parse_memory(max_memory), parse_resolution(resolution)
+    seen_at = parse_resolution(resolution)
     naming = Naming(as_mask=True, overlay=overlay, suffix=opt.checked_suffix(suffix))
     run_and_exit(
         RunRequest(
             inputs=inputs,
             output=output,
             plan=PlanOptions(recursive=recursive, naming=naming, shard=opt.parse_shard(shard)),
-            processor=DetectingProcessor(
+            processor=lambda memory: DetectingProcessor(
                 model, device, precision, memory, threshold, seen_at, as_probability=probability, overlay=overlay
             ),
             encode=encode_mask,
             encoding=EncodeOptions(),
             existing=existing,
             threads=opt.parse_jobs(jobs),
+            max_memory_bytes=opt.parse_memory(max_memory),
             as_json=as_json,
         )
     )

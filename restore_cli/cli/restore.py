@@ -120,7 +120,6 @@ def restore(
         scratches=scratches, threshold=threshold, attention=attention, tone=tone, strength=strength,
         faces=faces, face_strength=face_strength, min_face_px=min_face
     )  # fmt: skip
-    memory = opt.parse_memory(max_memory)
     run_and_exit(
         RunRequest(
             inputs=inputs,
@@ -132,13 +131,14 @@ def restore(
                 shard=opt.parse_shard(shard),
                 reserved=() if report is None else (report,),
             ),
-            processor=RestoringProcessor(model, device, precision, memory, settings),
+            processor=lambda memory: RestoringProcessor(model, device, precision, memory, settings),
             encode=encode_photo,
             encoding=EncodeOptions(quality=quality, strip_metadata=strip_metadata),
             existing=existing,
             engine=engine,
             cluster=opt.parse_cluster(engine, ray_address, workers, gpus_per_worker, device),
             threads=opt.parse_jobs(jobs),
+            max_memory_bytes=opt.parse_memory(max_memory),
             as_json=as_json,
             report=report,
             watch=watch,

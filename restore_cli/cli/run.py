@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -39,13 +39,16 @@ class RunRequest:
     inputs: list[str]
     output: str
     plan: PlanOptions
-    processor: Processor
+    processor: Callable[[int | None], Processor]
+    """Makes the processor, told how much memory it may use; None lets it decide."""
     encode: Encode
     encoding: EncodeOptions
     existing: Existing
     engine: EngineName = "local"
     cluster: RayOptions | None = None
     threads: int | None = None
+    max_memory_bytes: int | None = None
+    """For the processor and for the photos that wait for it, together."""
     as_json: bool = False
     report: Path | None = None
     watch: bool = False
@@ -57,13 +60,15 @@ def run_and_exit(request: RunRequest) -> None:
     from restore_cli.batch.stop import StopSignal
     from restore_cli.imaging.atomic import write_to_stream
 
-    engine = choose_engine(request.engine, threads=request.threads, cluster=request.cluster)
+    engine = choose_engine(
+        request.engine, threads=request.threads, max_memory_bytes=request.max_memory_bytes, cluster=request.cluster
+    )
     jobs, watcher = _plan(request)
     with contextlib.ExitStack() as stack:
         prints = request.as_json or request.output == "-" or request.engine == "ray"  # Ray itself writes to stdout
         data = stack.enter_context(data_stdout()) if prints else None
         stop = stack.enter_context(StopSignal())
-        worker = _worker(request, len(jobs), stdout=data)
+        worker = _worker(request, None if watcher else len(jobs), stdout=data)
         page = stack.enter_context(_page(request.report, worker)) if request.report else None
         display = stack.enter_context(RunDisplay(None if watcher else len(jobs)))
         run = _Run(worker=worker, engine=engine, display=display, stop=stop)
@@ -97,16 +102,21 @@ def _plan(request: RunRequest) -> tuple[tuple[Job, ...], Watcher | None]:
     return (), watcher
 
 
-def _worker(request: RunRequest, photos: int, *, stdout: BinaryIO | None) -> Worker:
+def _worker(request: RunRequest, photos: int | None, *, stdout: BinaryIO | None) -> Worker:
+    """photos: how many there will be, where that is known."""
+    from restore_cli.batch.local import share_of
     from restore_cli.batch.report.thumbnails import thumbnail_px
     from restore_cli.batch.worker import Order, Worker
 
+    memory = request.max_memory_bytes
+    if memory is not None and photos != 1 and request.engine == "local":
+        memory -= share_of(memory)
     order = Order(
-        processor=request.processor,
+        processor=request.processor(memory),
         encode=request.encode,
         existing=request.existing,
         options=request.encoding,
-        thumbnail_px=thumbnail_px(photos or None) if request.report else None,
+        thumbnail_px=thumbnail_px(photos) if request.report else None,
     )
     return Worker(order, stdin=sys.stdin.buffer, stdout=stdout)
 

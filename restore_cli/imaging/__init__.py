@@ -3,7 +3,7 @@
 from restore_cli.imaging.fill import fill_from_surroundings
 from restore_cli.imaging.formats import OUTPUT_FORMATS, OutputFormat, format_of_suffix, output_suffix
 from restore_cli.imaging.photo import Carried, Photo, replace_pixels
-from restore_cli.imaging.read import read, read_mask
+from restore_cli.imaging.read import pixel_bytes, read, read_mask
 from restore_cli.imaging.write import write, write_grey
 from restore_cli.imaging.xmp import Provenance
 
@@ -16,6 +16,7 @@ __all__ = [
     "fill_from_surroundings",
     "format_of_suffix",
     "output_suffix",
+    "pixel_bytes",
     "read",
     "read_mask",
     "replace_pixels",

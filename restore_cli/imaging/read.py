@@ -22,6 +22,8 @@ from restore_cli.imaging.plugins import MAX_PIXELS, READABLE, prepare_pillow
 from restore_cli.imaging.source import opened
 
 HEAD_BYTES = 64
+SAMPLES_OF_A_PALETTE = 4
+"""At most: its colours may have alpha."""
 DAMAGED_HINT = "Copy the file again from where it came from, or open it in another program and save it anew."
 ONE_PICTURE_HINT = "Split it into single pictures first, for example with: magick IN OUT-%03d.png"
 
@@ -72,6 +74,24 @@ def read_mask(path: Path, size: tuple[int, int]) -> NDArray[np.bool_]:
     half = pixels.shape[2] * (int(np.iinfo(pixels.dtype).max) // 2)
     damaged: NDArray[np.bool_] = pixels.sum(axis=2, dtype=np.uint32) > half
     return damaged
+
+
+def pixel_bytes(stream: BinaryIO) -> int:
+    """Memory that the arrays of a photo will take, alpha included, told from the head of its file.
+
+    Rather too much than too little, where pixels are converted. Raises PhotoUnreadable, or what a decoder raises, for
+    files that `read` refuses.
+    """
+    head = stream.read(HEAD_BYTES)
+    if head[:4] in tiff_facts.SIGNATURES:
+        facts = tiff_facts.facts_of(stream)
+        samples = facts.samples if facts.is_plain else max(facts.samples, SAMPLES_OF_A_PALETTE)
+        return facts.size[0] * facts.size[1] * samples * (2 if max(facts.bits) > 8 else 1)
+    with _identified(stream, head) as image:
+        samples = SAMPLES_OF_A_PALETTE if image.mode in ("P", "PA") else len(image.getbands())
+        deep = image.mode.startswith("I") or (image.format == "PNG" and png_read.is_16_bit(stream))
+        positions: int = image.width * image.height
+        return positions * samples * (2 if deep else 1)
 
 
 def _decoded(stream: BinaryIO, max_pixels: int) -> Photo:

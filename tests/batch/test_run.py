@@ -6,9 +6,12 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,13 +24,14 @@ from PIL import Image
 from restore_cli.batch.current import current_photo
 from restore_cli.batch.journal import NAME as JOURNAL
 from restore_cli.batch.local import LocalEngine
+from restore_cli.batch.location import Location, UrlPath
 from restore_cli.batch.names import Naming
-from restore_cli.batch.plan import PlanOptions, make_plan
+from restore_cli.batch.plan import Job, PlanOptions, make_plan
 from restore_cli.batch.processor import Processed
 from restore_cli.batch.result import PhotoResult
 from restore_cli.batch.run import run_batch
 from restore_cli.batch.stop import StopSignal
-from restore_cli.batch.worker import Order, Prepared, Worker
+from restore_cli.batch.worker import UNKNOWN_BYTES, Computed, Order, Prepared, Worker
 from restore_cli.errors import OutOfMemory, WeightsMissing
 from restore_cli.imaging import Photo
 
@@ -328,13 +332,103 @@ class TestStop:
             os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_memory_held_ahead_is_bounded(tmp_path: Path, out: Path, make_photo: MakePhoto, order_for: OrderFor) -> None:
-    """With room for less than one photo, the engine still takes one after the other."""
-    for number in range(6):
-        make_photo(tmp_path / "in" / f"{number}.png")
-    plan = make_plan([str(tmp_path / "in")], str(out), PlanOptions())
-    results = run_batch(plan, Worker(order_for()), engine=LocalEngine(threads=2, max_held_bytes=1))
-    assert statuses(list(results)) == ["done"] * 6
+class Watched(Worker):
+    """Knows which photos are between reading and writing, and how many of them there ever were at a time."""
+
+    def __init__(self, order: Order) -> None:
+        super().__init__(order)
+        self.inside: dict[str, int] = {}
+        self.together: list[list[int]] = []
+        self.lock = threading.Lock()
+
+    def prepare(self, job: Job) -> Prepared | PhotoResult:
+        with self.lock:
+            self.inside[job.key] = self.needs_bytes(job)
+            self.together.append(list(self.inside.values()))
+        return super().prepare(job)
+
+    def deliver(self, computed: Computed) -> PhotoResult:
+        time.sleep(0.02)  # as encoders are slow
+        result = super().deliver(computed)
+        with self.lock:
+            del self.inside[computed.prepared.job.key]
+        return result
+
+
+class TestMemoryOfPhotosBesideTheDevice:
+    def watched(self, folder: Path, out: Path, room: int, *, slow_seconds: float) -> list[list[int]]:
+        worker = Watched(Order(processor=Inverter(slow_seconds=slow_seconds)))
+        plan = make_plan([str(folder)], str(out), PlanOptions())
+        results = list(run_batch(plan, worker, engine=LocalEngine(threads=3, max_held_bytes=room)))
+        assert [Path(row.input).name for row in results] == [Path(job.key).name for job in plan]
+        assert statuses(results) == ["done"] * len(plan)
+        return worker.together
+
+    @pytest.mark.parametrize("slow_seconds", [0, 0.03], ids=["slow to write", "slow to compute"])
+    def test_photos_together_fit_their_room_and_larger_ones_go_alone(
+        self, tmp_path: Path, out: Path, make_photo: MakePhoto, slow_seconds: float
+    ) -> None:
+        for number in range(10):
+            make_photo(tmp_path / "in" / f"{number}.tif", size=(400, 400) if number in (3, 4, 8) else (100, 100))
+        one = Worker(Order(processor=Inverter())).needs_bytes(job_for(tmp_path / "in" / "0.tif"))
+        together = self.watched(tmp_path / "in", out, 2 * one, slow_seconds=slow_seconds)
+        assert all(sum(needs) <= 2 * one or len(needs) == 1 for needs in together)
+        assert max(map(len, together)) == 2
+        assert max(map(max, together)) > 2 * one
+
+    def test_without_room_for_any_they_are_done_one_after_the_other(
+        self, tmp_path: Path, out: Path, make_photo: MakePhoto
+    ) -> None:
+        for number in range(5):
+            make_photo(tmp_path / "in" / f"{number}.png")
+        assert {len(needs) for needs in self.watched(tmp_path / "in", out, 1, slow_seconds=0)} == {1}
+
+    def test_a_pipe_is_not_looked_into_and_a_broken_file_needs_nothing(self, tmp_path: Path) -> None:
+        worker = Worker(Order(processor=Inverter()))
+        os.mkfifo(tmp_path / "pipe")
+        assert worker.needs_bytes(job_for(tmp_path / "pipe")) == worker.needs_bytes(job_for(None)) == UNKNOWN_BYTES
+        (tmp_path / "broken.jpg").write_bytes(b"broken")
+        assert worker.needs_bytes(job_for(tmp_path / "broken.jpg")) == 0
+
+    def test_a_store_tells_as_much_as_a_disk(self, tmp_path: Path, make_photo: MakePhoto) -> None:
+        worker = Worker(Order(processor=Inverter()))
+        photo = make_photo(tmp_path / "a.tif")
+        stored = UrlPath("memory://room/a.tif")
+        stored.write_bytes(photo.read_bytes())
+        assert worker.needs_bytes(job_for(stored)) == worker.needs_bytes(job_for(photo)) > 24 * 16 * 3
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+    def test_a_folder_of_large_photos_stays_within_max_memory(self, tmp_path: Path, out: Path) -> None:
+        """The whole command with `--jobs 4`: four photos of 12 megapixels decoded at a time take 0.5 GB."""
+        (tmp_path / "in").mkdir()
+        Image.new("RGB", (4000, 3000), (90, 60, 40)).save(tmp_path / "in" / "0.jpg")
+        for number in range(1, 6):
+            shutil.copy(tmp_path / "in" / "0.jpg", tmp_path / "in" / f"{number}.jpg")
+        limit_mb = 300
+        command = [sys.executable, "-c", PEAK, "restore", tmp_path / "in", out, "--jobs", "4"]
+        run = subprocess.run(
+            [*map(str, command), "--max-memory", f"{limit_mb}MB"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "INVERTER": str(Path(__file__).parent / "inverter.py"), "INVERTER_SECONDS": "0.2"},
+        )
+        assert len(list(out.glob("*.jpg"))) == 6
+        assert int(run.stdout) < 1.3 * limit_mb * 1000  # kB
+
+
+PEAK = """
+import os, pathlib, runpy, sys
+try:
+    runpy.run_path(os.environ["INVERTER"], run_name="__main__")
+except SystemExit as end:
+    assert not end.code, end.code
+print(pathlib.Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+"""
+
+
+def job_for(source: Location | None) -> Job:
+    return Job(source=source, target=None, key="-")
 
 
 @dataclass

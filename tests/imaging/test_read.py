@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import struct
 import subprocess
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from restore_cli.errors import PhotoUnreadable
-from restore_cli.imaging import read, read_mask, write_grey
+from restore_cli.imaging import Carried, OutputFormat, Photo, pixel_bytes, read, read_mask, write, write_grey
 from restore_cli.imaging.plugins import prepare_pillow
 
 Encode = Callable[..., bytes]
@@ -40,6 +41,27 @@ def test_pixels_are_those_of_the_file_whatever_its_suffix(
     assert photo.alpha is None
     assert np.array_equal(read(str(path)).pixels, colours)
     assert photo.carried.format == {"JPEG2000": "jp2"}.get(format, format.lower())
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_head_tells_what_the_pixels_will_take(colours: NDArray[np.uint8], encoded: Encode, format: str) -> None:
+    skip_without(format)
+    most = 4 / 3 if format == "GIF" else 1  # a palette may have alpha
+    for pixels in (colours, colours[:, :, 0]):
+        data = encoded(pixels, format)
+        assert read(data).pixels.nbytes <= pixel_bytes(io.BytesIO(data)) <= most * colours.nbytes
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("format", ["png", "tiff"])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_the_head_tells_16_bits_and_alpha(format: OutputFormat, channels: int, alpha: bool) -> None:
+    pixels = np.full((24, 36, channels), 3000, np.uint16)
+    stream = io.BytesIO()
+    write(Photo(pixels, pixels[:, :, 0] if alpha else None, Carried(format=format)), stream)
+    stream.seek(0)
+    as_pillow_sees_it = 4 if (format, channels, alpha) == ("png", 1, True) else channels + alpha
+    assert pixel_bytes(stream) == 24 * 36 * as_pillow_sees_it * 2
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF"])
