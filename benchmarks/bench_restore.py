@@ -5,9 +5,11 @@ as a stand-in for the released code: eager float32, in one piece, attention as a
 convolutions as PyTorch has them. Prints progress to stderr and JSON to stdout: seconds, processor seconds, peak memory,
 each also as a ratio to `plain` at the same size or, where that does not run, to the smallest size of the same model,
 and the peak over the limit where one was given. --command takes the way of a user instead: `oldphoto restore` or
-`detect-scratches` on a file, decoding and encoding included. --table writes the same as Markdown, --plot draws growth.
+`detect-scratches` on a file, decoding and encoding included. --table writes the same as Markdown, --plot draws growth;
+--earlier adds the cases of earlier runs to them (`--sides` without any measures nothing new).
 Run: python benchmarks/bench_restore.py [--sides 512 1024 4000x3000] [--models small released plain]
-     [--max-memory-gb N ...] [--command restore] [--photo PHOTO] [--table T.md] [--plot growth.png] > restore.json
+     [--max-memory-gb N ...] [--command restore] [--photo PHOTO] [--earlier restore.json ...] [--table T.md]
+     [--plot growth.png] > restore.json
 """
 
 from __future__ import annotations
@@ -201,8 +203,11 @@ def plot(cases: list[dict[str, Any]], target: Path) -> None:
             sizes, seconds, memory = zip(*mine, strict=True)
             axes[0].loglog(sizes, seconds, "o-", label=model)
             axes[1].semilogx(sizes, memory, "o-", label=model)
+    ticks = sorted({case["megapixels"] for case in cases})
     for axis, name in zip(axes, ("processor seconds", "peak memory, GB"), strict=True):
         axis.set(xlabel="megapixels", ylabel=name)
+        axis.set_xticks(ticks, [f"{megapixels:g}" for megapixels in ticks])
+        axis.minorticks_off()
         axis.legend()
     figure.tight_layout()
     figure.savefig(target)
@@ -217,6 +222,7 @@ def run_case(model: str, folder: str, side: str, limit: float | None, options: a
     command += ["--photo", str(options.photo)] if options.photo else []
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     case = {"model": model, "size": f"{width} x {height}", "megapixels": int(width) * int(height) / 1e6}
+    case["command"] = options.command
     if run.returncode:
         return case | {"failed": "".join(run.stderr.strip().splitlines()[-1:]) or f"signal {-run.returncode}"}
     return case | json.loads(run.stdout.splitlines()[-1])  # type: ignore[no-any-return]
@@ -224,11 +230,12 @@ def run_case(model: str, folder: str, side: str, limit: float | None, options: a
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sides", type=str, nargs="+", default=["512", "1024"], help="N for N x N, or WIDTHxHEIGHT")
+    parser.add_argument("--sides", type=str, nargs="*", default=["512", "1024"], help="N for N x N, or WIDTHxHEIGHT")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--max-memory-gb", type=float, nargs="+", help="every size with each of these limits")
     parser.add_argument("--command", choices=("restore", "detect-scratches"))
     parser.add_argument("--photo", type=Path, help="a real photo, enlarged or reduced to each size")
+    parser.add_argument("--earlier", type=Path, nargs="+", default=[], help="JSON that this script wrote before")
     parser.add_argument("--table", type=Path)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--case", nargs=4, help=argparse.SUPPRESS)
@@ -236,9 +243,10 @@ def main() -> None:
     if options.case:
         measure(options)
         return
-    cases = []
+    cases = [case for path in options.earlier for case in json.loads(path.read_text(encoding="utf-8"))["cases"]]
     with tempfile.TemporaryDirectory() as folder:
-        write_released_size(Path(folder))
+        if options.sides and set(options.models) != {"small"}:
+            write_released_size(Path(folder))
         for side in options.sides:
             for model in options.models:
                 for limit in options.max_memory_gb or [None]:
@@ -252,7 +260,7 @@ def main() -> None:
     import torch
 
     facts = {"torch": torch.__version__, "threads": torch.get_num_threads(), "machine": platform.processor()}
-    print(json.dumps({**facts, "command": options.command, "cases": cases}, indent=1))
+    print(json.dumps({**facts, "cases": cases}, indent=1))
 
 
 if __name__ == "__main__":
