@@ -86,15 +86,20 @@ def test_half_the_bits_are_far_under_a_grey_level(kind: str, keep: Keep) -> None
 
 
 @torch.inference_mode()
-def test_no_band_border_shows() -> None:
-    """Where two bands meet the difference from the whole is no larger than elsewhere, within 10 %."""
+@pytest.mark.parametrize(("keep", "invisible"), [("float16", 0.0), ("float32", 0.05)])
+def test_no_band_border_shows(keep: Keep, invisible: float) -> None:
+    """Where two bands meet the difference from the whole is no larger than elsewhere, within 10 %.
+
+    In float32 all differences are rounding, whose ratio means nothing: there a border may differ by 0.05 of a grey
+    level, which cannot be seen.
+    """
     differences = [
-        (put_together(work, 8, "float16") - whole(work)).abs().mean(dim=(0, 1, 3))
+        (put_together(work, 8, keep) - whole(work)).abs().mean(dim=(0, 1, 3)) * 127.5
         for work in (task(CONFIGS["scratch"], seed) for seed in range(3))
     ]
     by_row = torch.stack(differences).mean(dim=0)
     border = (torch.arange(HEIGHT) % 32 == 0) | (torch.arange(HEIGHT) % 32 == 31)
-    assert by_row[border].mean() <= 1.1 * by_row[~border].mean()
+    assert by_row[border].mean() <= max(1.1 * by_row[~border].mean(), invisible)
 
 
 def test_statistics_of_bands_are_those_of_the_whole() -> None:

@@ -44,6 +44,27 @@ def test_tiles_equal_the_whole(tiny_model: Path, side: int, damaged: bool) -> No
     assert torch.allclose(put_together(work, side), expected, atol=2e-5)
 
 
+@torch.inference_mode()
+def test_no_tile_border_shows(tiny_model: Path) -> None:
+    """Of 255 grey levels, on average: on borders at most 1.1 times the rest, or below 0.05, which cannot be seen.
+
+    The second is what holds here. All differences are rounding, and a ratio of roundings means nothing.
+    """
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[20:40, 30:140], mask[90:92], mask[:, 121] = True, True, True
+    work = task(tiny_model, mask)
+    expected = whole(work)[0]
+    difference, border = np.full((HEIGHT, WIDTH), np.nan), np.zeros((HEIGHT, WIDTH), bool)
+    for box, pixels in tiled(work, 64):
+        rows, columns = box.slices
+        difference[box.slices] = 127.5 * (pixels[0] - expected[:, rows, columns]).abs().mean(dim=0).numpy()
+        for edge in (slice(0, 1), slice(-1, None)):
+            border[box.slices][edge] = border[box.slices][:, edge] = True
+    assert border.any()
+    assert not border.all()
+    assert difference[border].mean() <= max(1.1 * difference[~border].mean(), 0.05)
+
+
 def test_damage_is_guessed_only_for_a_mapping_that_learned_with_guesses(tiny_model: Path) -> None:
     """The others, the released ones among them, expect it painted white by the encoder's own door."""
     model = RestorationModel.load(tiny_model, device="cpu", precision="fp32")
