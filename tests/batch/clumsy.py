@@ -1,9 +1,13 @@
-"""Processors that a test can send to other processes: they note what becomes of them, and take something down."""
+"""Processors that a test can send to other processes: they note what becomes of them, and take something down.
+
+Run as a script it is `oldphoto` with a Clumsy that kills its process once, at the photo of CLUMSY_DEADLY_LEVEL.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,8 +59,19 @@ class Wrecker(Inverter):
             unplugged.touch()
             os.kill(self.raylet, signal.SIGKILL)
             os.kill(os.getpid(), signal.SIGKILL)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not unplugged.exists():
             assert time.monotonic() < deadline, "no photo came to the machine that was to go"
             time.sleep(0.02)
         return super().process(photo, mask)
+
+
+if __name__ == "__main__":
+    from restore_cli.batch import restoring
+    from restore_cli.cli.main import main
+
+    deadly_once = Clumsy(
+        notes=os.environ["CLUMSY_NOTES"], deadly_level=int(os.environ["CLUMSY_DEADLY_LEVEL"]), deaths=1
+    )
+    restoring.RestoringProcessor = lambda *settings: deadly_once  # type: ignore[assignment,misc]
+    sys.exit(main())
