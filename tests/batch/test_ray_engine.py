@@ -24,6 +24,7 @@ from clumsy import Clumsy, Wrecker  # beside this file
 from inverter import Inverter
 from PIL import Image
 
+from restore_cli.batch import ray_engine
 from restore_cli.batch.journal import NAME as JOURNAL
 from restore_cli.batch.local import LocalEngine
 from restore_cli.batch.plan import PlanOptions, make_plan
@@ -42,20 +43,23 @@ Cluster = pytest.importorskip("ray.cluster_utils").Cluster
 HERE = Path(__file__).parent
 
 DEADLY = 77
+TOO_BUSY = (b"Starting Ray client server failed", b"ray client connection timeout", b"no answer in 90 seconds")
+"""What ends a client's connection where starting its server takes Ray longer than Ray itself allows."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """A Ray cluster of one machine with room for two workers. Starting it takes longer than most tests."""
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:
         patch.setenv("RAY_TMPDIR", folder)  # its sockets lie there, whose names have to be short
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_worker_niceness", "0")
+        patch.setenv("RAY_memory_monitor_refresh_ms", "0")  # else it kills workers where others fill the memory
         patch.setenv("RAY_AUTH_MODE", "disabled")  # else Ray writes a token into the home folder
         patch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), str(HERE.parents[1])]))
         started = Cluster()
         try:
-            _add_machine(started, num_cpus=2, include_dashboard=False, ray_client_server_port=_free_port())
+            _add_machine(started, num_cpus=2, include_dashboard=False, ray_client_server_port=_free_ports(1)[0])
             ray.init(address=started.address, log_to_driver=False, logging_level=logging.ERROR)
             yield started
         finally:
@@ -64,21 +68,27 @@ def cluster() -> Iterator[Cluster]:
 
 
 def _add_machine(cluster: Cluster, **options: Any) -> Any:
+    # With ports of its own choice a machine has to wait for its agents, and gives up after 20 seconds.
+    agents = ("metrics_agent_port", "runtime_env_agent_port", "dashboard_agent_listen_port")
+    ports = dict(zip(agents, _free_ports(len(agents)), strict=True))
     try:
-        return cluster.add_node(object_store_memory=80 << 20, **options)
-    except Exception as error:  # Ray gives its machine 30 seconds and raises a plain Exception
-        if "timed out" not in str(error):
+        return cluster.add_node(object_store_memory=80 << 20, **ports, **options)
+    except Exception as error:  # Ray gives its machine 30 seconds and raises a plain Exception, or a TimeoutError
+        if "timed out" not in str(error).lower():
             raise
         pytest.skip("Ray could not start in 30 seconds: this machine is too busy")
 
 
-def _free_port() -> int:
+def _free_ports(count: int) -> list[int]:
     """Below those that Ray gives to its workers."""
-    while True:
-        port = random.randint(9000, 9999)
+    ports: list[int] = []
+    for port in random.sample(range(9000, 10000), 1000):
         with socket.socket() as free, contextlib.suppress(OSError):
             free.bind(("", port))
-            return port
+            ports.append(port)
+        if len(ports) == count:
+            return ports
+    raise AssertionError("no free port")
 
 
 @pytest.fixture
@@ -185,8 +195,11 @@ def test_photos_of_a_dead_machine_are_done_elsewhere(
         make_photo(photos / f"{number}.png", level=10 + number)
     machine = _add_machine(cluster, num_cpus=1)
     wrecker = Wrecker(notes=str(tmp_path), raylet=machine.all_processes["raylet"][0].process.pid)
-    rows = run(photos, tmp_path / "out", wrecker, RayEngine(RayOptions()))
-    cluster.remove_node(machine, allow_graceful=False)
+    try:
+        rows = run(photos, tmp_path / "out", wrecker, RayEngine(RayOptions()))
+    finally:
+        cluster.remove_node(machine, allow_graceful=False)
+        _wait_until(lambda: sum(node["Alive"] for node in ray.nodes()) == 1)
     assert (tmp_path / "unplugged").exists()
     assert len(rows) == 24
     assert {row.status for row in rows} == {"done"}
@@ -195,8 +208,7 @@ def test_photos_of_a_dead_machine_are_done_elsewhere(
 
 
 def test_no_machine_has_the_gpus(photos: Path, tmp_path: Path, clumsy: Clumsy, cluster: Cluster) -> None:
-    # The machine that the test before unplugged may still be told among those that are there.
-    told = r"no room for a worker: each needs 1 CPU and 0\.5 GPUs .* have .*2 CPUs and 0 GPUs"
+    told = r"no room for a worker: each needs 1 CPU and 0\.5 GPUs .* have 2 CPUs and 0 GPUs$"
     with pytest.raises(UsageProblem, match=told):
         run(photos, tmp_path / "out", clumsy, RayEngine(RayOptions(gpus_per_worker=0.5)))
     assert contents(tmp_path / "out") == {}
@@ -229,8 +241,9 @@ def test_photos_in_a_store(photos: Path, tmp_path: Path, clumsy: Clumsy, engine:
 
 
 def test_what_is_finished_stays_when_the_run_is_stopped(
-    photos: Path, tmp_path: Path, clumsy: Clumsy, engine: Engine
+    photos: Path, tmp_path: Path, clumsy: Clumsy, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(ray_engine, "GRACE_SECONDS", 120.0)  # all in flight end, however slow this machine is
     stop = StopSignal()
     plan = make_plan([str(photos)], str(tmp_path / "out"), PlanOptions(recursive=True))
     slow = Worker(Order(processor=replace(clumsy, slow_seconds=0.2)))
@@ -262,12 +275,13 @@ def test_a_driver_that_is_killed_resumes(photos: Path, tmp_path: Path, cluster: 
         first = json.loads(driver.stdout.readline())
         os.kill(driver.pid, signal.SIGKILL)
     assert first["status"] == "done"
-    _wait_until_free()
-    done = sum(path.suffix == ".png" for path in (tmp_path / "out").rglob("*"))
+    _wait_until(lambda: ray.available_resources().get("CPU", 0) == 2)  # Ray has ended the workers of the dead driver
+    done = {path.name for path in (tmp_path / "out").rglob("*.png")}
     ran = subprocess.run(command, capture_output=True, check=False)
     rows = [json.loads(line) for line in ran.stdout.splitlines()]
     assert (ran.returncode, len(rows)) == (0, 8), ran.stderr.decode()
-    assert 1 <= [row["status"] for row in rows].count("skipped") == done
+    assert Path(first["input"]).name in done
+    assert done <= {Path(row["input"]).name for row in rows if row["status"] == "skipped"}
     assert not list((tmp_path / "out").rglob("*.tmp"))
     for photo in photos.rglob("*.png"):
         after = np.asarray(Image.open(tmp_path / "out" / photo.relative_to(photos)))
@@ -277,17 +291,17 @@ def test_a_driver_that_is_killed_resumes(photos: Path, tmp_path: Path, cluster: 
 def test_a_cluster_from_outside(photos: Path, tmp_path: Path, cluster: Cluster) -> None:
     outside = f"ray://127.0.0.1:{cluster.head_node._ray_params.ray_client_server_port}"
     ran = subprocess.run(command_line(photos, tmp_path / "out", outside), capture_output=True, check=False)
-    if b"Starting Ray client server failed" in ran.stderr:
-        pytest.skip("Ray could not start a client server in 30 seconds: this machine is too busy")
+    if any(told in ran.stderr for told in TOO_BUSY):
+        pytest.skip("Ray could not start a client server in time: this machine is too busy")
     assert ran.returncode == 0, ran.stderr.decode()
     assert [json.loads(line)["status"] for line in ran.stdout.splitlines()] == ["done"] * 8
     run(photos, tmp_path / "here", Inverter(), LocalEngine())
     assert contents(tmp_path / "out") == contents(tmp_path / "here")
 
 
-def _wait_until_free() -> None:
-    """Until Ray has ended the workers of a driver that is gone."""
-    deadline = time.monotonic() + 30
-    while ray.available_resources().get("CPU", 0) < 2:
+def _wait_until(is_so: Callable[[], bool]) -> None:
+    """Until Ray has noticed; long, as machines that run tests are slow, and it looks after the dead in rounds."""
+    deadline = time.monotonic() + 120
+    while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.1)
