@@ -80,10 +80,14 @@ class LocalEngine:
         behind: Behind = deque()
         waiting = iter(jobs)
         fatal: Exception | None = None
-        with ThreadPoolExecutor(self._threads) as decoders, ThreadPoolExecutor(self._threads) as encoders:
+        with (
+            ThreadPoolExecutor(1) as measurers,  # threads that once decoded keep memory: no more of them than must be
+            ThreadPoolExecutor(self._threads) as decoders,
+            ThreadPoolExecutor(self._threads) as encoders,
+        ):
             try:
                 while not stop.requested:
-                    self._top_up(ahead, waiting, worker, decoders)
+                    self._top_up(ahead, waiting, worker, measurers)
                     if not ahead:
                         break
                     while not self._admit(ahead, behind, worker, decoders, stop):
@@ -105,12 +109,12 @@ class LocalEngine:
         if fatal is not None:
             raise fatal
 
-    def _top_up(self, ahead: Ahead, waiting: Iterator[Job], worker: Worker, decoders: ThreadPoolExecutor) -> None:
+    def _top_up(self, ahead: Ahead, waiting: Iterator[Job], worker: Worker, measurers: ThreadPoolExecutor) -> None:
         while len(ahead) <= self._threads:
             job = next(waiting, None)
             if job is None:
                 return
-            ahead.append(_Coming(job, decoders.submit(worker.needs_bytes, job)))
+            ahead.append(_Coming(job, measurers.submit(worker.needs_bytes, job)))
 
     def _admit(
         self, ahead: Ahead, behind: Behind, worker: Worker, decoders: ThreadPoolExecutor, stop: StopSignal
