@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from restore_cli import imaging
 from restore_cli.errors import NoPhotosFound, PhotoUnreadable, TrainingStopped
+from restore_cli.networks.tone import thumbnail
 from restore_cli.training.ageing import to_rgb8
 from restore_cli.training.config import DataConfig
 from restore_cli.training.outlines import DamageOutlines
@@ -156,7 +156,7 @@ class AgedCrops(Dataset[Sample]):
         damage: DamageOutlines | None = None,
         surroundings_px: int = 0,
     ) -> None:
-        """surroundings_px: adds "surroundings", the aged crop with its context, shrunk to that side, for tones."""
+        """surroundings_px: adds "surroundings", the thumbnail of that side that the tone network asks for."""
         self.paths = paths
         self.config = config
         self.seed = seed
@@ -181,7 +181,9 @@ class AgedCrops(Dataset[Sample]):
             "number": torch.tensor(index),
         }
         if self.surroundings_px:
-            sample["surroundings"] = F.adaptive_avg_pool2d(to_tensor(aged.image), self.surroundings_px)
+            filled = np.asarray(imaging.fill_from_surroundings(aged.image, aged.mask), np.uint8)
+            shown = (to_tensor(aged.image), to_tensor(filled), torch.from_numpy(aged.mask.astype(np.float32))[None])
+            sample["surroundings"] = thumbnail(*(part[None] for part in shown), self.surroundings_px)[0]
         return sample
 
 
