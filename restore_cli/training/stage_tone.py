@@ -13,7 +13,6 @@ from torch.utils.data import Dataset
 
 from restore_cli.networks import ToneConfig, ToneNet
 from restore_cli.networks.tone import correct, thumbnail
-from restore_cli.training import chance
 from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, validation_samples
 from restore_cli.training.losses import psnr_of_tensors, root_error
@@ -24,10 +23,6 @@ from restore_cli.training.stage import Batch, Losses, Player
 from restore_cli.weights.network_file import save_network
 
 VALIDATION_RECIPES = ("published", "realistic")
-MOST_MISSED = 0.6
-"""Largest share of the damage that a detector is taken to miss."""
-MOST_SPECKS = 0.04
-"""Largest share of the thumbnail's pixels where it is taken to see damage that is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,22 +56,9 @@ class ToneStage:
         side = self.config.network.thumbnail
         aged, clean = (F.adaptive_avg_pool2d(batch[key], side) for key in ("aged", "clean"))
         sound = 1 - F.adaptive_avg_pool2d(batch["mask"], side)
-        transforms = self.networks["tone"](self._as_detected(batch))
+        transforms = self.networks["tone"](batch["surroundings"])
         corrected = correct(aged, transforms, top=0, left=0, height=side, width=side)
         return {"rmse": root_error(corrected, clean, sound)}
-
-    def _as_detected(self, batch: Batch) -> Tensor:
-        """The thumbnails with damage as a detector tells it: some of it missed, and some specks of what is sound."""
-        photo, filled, damage = batch["surroundings"].split((3, 3, 1), dim=1)
-        side = self.config.network.thumbnail
-
-        def drawn(purpose: int, shape: tuple[int, ...]) -> Tensor:
-            return chance.uniform(batch["number"], shape, seed=self.loop.seed, purpose=purpose).to(photo.device)
-
-        found = (drawn(1, (1, 8, 8)) > drawn(2, (1, 1, 1)) * MOST_MISSED).to(photo.dtype)
-        damage = (damage + 1) * F.interpolate(found, size=side) - 1
-        specks = drawn(3, (1, side, side)) < MOST_SPECKS * drawn(4, (1, 1, 1)).square()
-        return torch.cat([photo, filled, torch.where(specks, drawn(5, (1, side, side)), damage)], dim=1)
 
     def dataset(self) -> Dataset[Sample]:
         """Aged crops of the training photos."""
