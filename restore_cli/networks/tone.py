@@ -18,6 +18,10 @@ TERMS = 7
 """A channel of the result is a weighted sum of R, G, B, their squares, and 1."""
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 """Of each channel's levels: where black and white have gone is what fading shows most plainly."""
+BLACK, WHITE = 1, 7
+"""Which of them are stretched to black and to white."""
+SMALLEST_SPAN = 0.1
+"""Of 2, between black and white: a blank sheet is not stretched to noise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,36 +39,67 @@ class ToneConfig:
 
 
 class ToneNet(nn.Module):
-    """Thumbnail to transforms. Starts as the identity."""
+    """Thumbnail to transforms. Starts as the identity.
+
+    It looks at the photo as it is, at the photo with its damage filled and every channel stretched from its 1 % to its
+    99 % level, where a pale print looks like any other, and at the damage: scratched prints are old ones. The answer is
+    in terms of the stretched levels: how far to go towards them, and what to add of them.
+    """
 
     def __init__(self, config: ToneConfig) -> None:
         super().__init__()
         self.config = config
         w = config.width
-        self.shrink = nn.Sequential(_halve(3, w), _halve(w, 2 * w), _halve(2 * w, 4 * w))
+        self.shrink = nn.Sequential(_halve(7, w), _halve(w, 2 * w), _halve(2 * w, 4 * w))
         self.local = nn.Sequential(
             nn.Conv2d(4 * w, 4 * w, 3, padding=1), nn.ReLU(), nn.Conv2d(4 * w, 4 * w, 3, padding=1)
         )
         self.overall = nn.Sequential(_halve(4 * w, 4 * w), nn.Conv2d(4 * w, 4 * w, 3, padding=1), nn.ReLU())
         self.pooled = nn.Sequential(nn.Linear(8 * w + 3 * len(QUANTILES), 8 * w), nn.ReLU(), nn.Linear(8 * w, 4 * w))
-        self.answer = nn.Conv2d(4 * w, 3 * TERMS, 1)
+        self.answer = nn.Conv2d(4 * w, 3 * TERMS + 3, 1)
         nn.init.zeros_(self.answer.weight)
         nn.init.zeros_(self.answer.bias)  # type: ignore[arg-type]
-        self.register_buffer("identity", torch.eye(3, TERMS).reshape(1, 3 * TERMS, 1, 1), persistent=False)
         self.register_buffer("quantiles", torch.tensor(QUANTILES), persistent=False)
 
-    identity: Tensor
     quantiles: Tensor
 
     def forward(self, thumbnail: Tensor) -> Tensor:
-        """thumbnail: (B, 3, S, S) in [-1, 1]. Returns the transforms, (B, 3 * TERMS, S/8, S/8)."""
-        x = self.shrink(thumbnail)
+        """thumbnail: what `thumbnail` returns. Returns the transforms, (B, 3 * TERMS, S/8, S/8)."""
+        photo, filled, damage = thumbnail.split((3, 3, 1), dim=1)
+        levels = torch.quantile(filled.flatten(2), self.quantiles, dim=2).permute(1, 2, 0)  # (B, 3, 9)
+        low, high = levels[..., BLACK], levels[..., WHITE]
+        gain = 2 / (high - low).clamp_min(SMALLEST_SPAN)
+        offset = -1 - gain * low
+        stretched = gain[:, :, None, None] * filled + offset[:, :, None, None]
+        x = self.shrink(torch.cat([photo, stretched, damage], dim=1))
         wide = self.overall(x)
-        levels = torch.quantile(thumbnail.flatten(2), self.quantiles, dim=2)  # (9, B, 3)
-        facts = [wide.mean(dim=(2, 3)), wide.amax(dim=(2, 3)), levels.permute(1, 0, 2).flatten(1)]
-        whole = self.pooled(torch.cat(facts, dim=1))
-        transforms: Tensor = self.identity + self.answer(F.relu(self.local(x) + whole[:, :, None, None]))
-        return transforms
+        whole = self.pooled(torch.cat([wide.mean(dim=(2, 3)), wide.amax(dim=(2, 3)), levels.flatten(1)], dim=1))
+        answer = self.answer(F.relu(self.local(x) + whole[:, :, None, None]))
+        return _in_terms_of_levels(answer, gain, offset)
+
+
+def thumbnail(photo: Tensor, filled: Tensor, mask: Tensor, side: int) -> Tensor:
+    """What the network looks at: the photo and the photo with its damage filled, (B, 3, H, W) in [-1, 1] of any size,
+    and the mask (B, 1, H, W), 1 = damaged. Returns (B, 7, side, side) in [-1, 1].
+    """
+    return F.adaptive_avg_pool2d(torch.cat([photo, filled, 2 * mask - 1], dim=1), side)
+
+
+def _in_terms_of_levels(answer: Tensor, gain: Tensor, offset: Tensor) -> Tensor:
+    """The answer speaks of stretched levels s = gain * x + offset; the transforms speak of the levels x themselves.
+
+    answer: (B, 3 * TERMS + 3, G, G), what to add for each term of s, then how far each channel goes from x to s.
+    gain, offset: (B, 3). Returns (B, 3 * TERMS, G, G).
+    """
+    added = answer[:, : 3 * TERMS].unflatten(1, (3, TERMS))  # (B, 3, TERMS, G, G)
+    eye = torch.eye(3, device=answer.device)[None, :, :, None, None]
+    towards = answer[:, 3 * TERMS :, None] * eye  # (B, 3, 3, G, G)
+    linear, square, constant = added[:, :, 0:3] + towards, added[:, :, 3:6], added[:, :, 6]
+    g, o = (fact[:, None, :, None, None] for fact in (gain, offset))
+    of_level = eye - towards + g * linear + 2 * g * o * square
+    of_square = g.square() * square
+    of_one = constant[:, :, None] + (o * linear + o.square() * square).sum(dim=2, keepdim=True)
+    return torch.cat([of_level, of_square, of_one], dim=2).flatten(1, 2)
 
 
 def correct(image: Tensor, transforms: Tensor, *, top: int, left: int, height: int, width: int) -> Tensor:

@@ -21,7 +21,7 @@ from restore_cli.imaging import fill_from_surroundings
 from restore_cli.networks import ToneNet
 from restore_cli.networks.attention import PartialNonLocal
 from restore_cli.networks.inputs import paint_damage
-from restore_cli.networks.tone import correct
+from restore_cli.networks.tone import correct, thumbnail
 from restore_cli.restoration.device import autocast
 from restore_cli.restoration.model import Way
 from restore_cli.restoration.pixels import Pixels, mask_to_tensor, to_tensor
@@ -34,14 +34,21 @@ SMALLEST_PX = 32
 def prepare(way: Way, image: Pixels, mask: NDArray[np.bool_], *, device: torch.device, dtype: torch.dtype) -> Task:
     """A photo (H, W, C) and its damage (H, W), ready for the networks."""
     shown = fill_from_surroundings(image, mask) if way.mapping.config.guess else image
-    return Task(way, shown, mask, device, dtype, None if way.tone is None else _tones(way.tone, image, device))
+    return Task(
+        way, shown, mask, device, dtype, None if way.tone is None else _tones(way.tone, image, shown, mask, device)
+    )
 
 
-def _tones(tone: ToneNet, image: Pixels, device: torch.device) -> Tensor:
+def _tones(tone: ToneNet, image: Pixels, filled: Pixels, mask: NDArray[np.bool_], device: torch.device) -> Tensor:
     """What the tone network wants done to a photo (H, W, C), in float32 on every device: it is small."""
     side = tone.config.thumbnail
-    small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA).reshape(side, side, -1)
-    return tone(to_tensor(small, Box(0, 0, side, side), device))  # type: ignore[no-any-return, arg-type]
+
+    def small(picture: Pixels) -> Tensor:
+        shrunk = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA).reshape(side, side, -1)
+        return to_tensor(shrunk, Box(0, 0, side, side), device)  # type: ignore[arg-type]
+
+    damage = small(mask.astype(np.uint8) * np.uint8(255))[:, :1].add(1).div(2)
+    return tone(thumbnail(small(image), small(filled), damage, side))  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -18,20 +18,26 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from restore_cli import imaging
 from restore_cli.errors import NoPhotosFound, PhotoUnreadable, TrainingStopped
+from restore_cli.networks.tone import thumbnail
 from restore_cli.training.ageing import to_rgb8
 from restore_cli.training.config import DataConfig
+from restore_cli.training.holes import irregular_holes
 from restore_cli.training.outlines import DamageOutlines
-from restore_cli.training.recipes import Recipe, from_table
+from restore_cli.training.recipes import REFERENCE_SIDE_PX, Recipe, from_table
 from restore_cli.training.synthesis import age
 
 log = logging.getLogger(__name__)
 Pixels = NDArray[np.uint8]
 Sample = dict[str, Tensor]
+
+MOST_MISSED = 0.6
+"""Share of the damage that `as_detected` may leave out."""
+CALLED_WRONGLY = (0.001, 0.03)
+"""Share of the picture that it calls damaged where nothing is."""
 
 
 class NoPhotoReadable(TrainingStopped):
@@ -156,7 +162,7 @@ class AgedCrops(Dataset[Sample]):
         damage: DamageOutlines | None = None,
         surroundings_px: int = 0,
     ) -> None:
-        """surroundings_px: adds "surroundings", the aged crop with its context, shrunk to that side, for tones."""
+        """surroundings_px: adds "surroundings", the thumbnail of that side that the tone network asks for."""
         self.paths = paths
         self.config = config
         self.seed = seed
@@ -181,7 +187,10 @@ class AgedCrops(Dataset[Sample]):
             "number": torch.tensor(index),
         }
         if self.surroundings_px:
-            sample["surroundings"] = F.adaptive_avg_pool2d(to_tensor(aged.image), self.surroundings_px)
+            found = as_detected(aged.mask, rng, self.recipe)
+            filled = np.asarray(imaging.fill_from_surroundings(aged.image, found), np.uint8)
+            shown = (to_tensor(aged.image), to_tensor(filled), torch.from_numpy(found.astype(np.float32))[None])
+            sample["surroundings"] = thumbnail(*(part[None] for part in shown), self.surroundings_px)[0]
         return sample
 
 
@@ -237,6 +246,17 @@ def validation_samples(
         mask = torch.from_numpy(aged.mask.astype(np.float32))[None]
         samples.append({"clean": to_tensor(aged.target), "aged": to_tensor(aged.image), "mask": mask})
     return samples
+
+
+def as_detected(mask: NDArray[np.bool_], rng: np.random.Generator, recipe: Recipe) -> NDArray[np.bool_]:
+    """(H, W) damage as a detector tells it: part of it missed, and every other time something called that is none."""
+    height, width = mask.shape
+    kept = (rng.random((8, 8)) > MOST_MISSED * rng.random()).astype(np.uint8)
+    found = mask & (cv2.resize(kept, (width, height), interpolation=cv2.INTER_NEAREST) > 0)
+    if rng.random() < 0.5:
+        scale = min(mask.shape) / REFERENCE_SIDE_PX
+        found |= irregular_holes((height, width), rng, replace(recipe, hole_coverage=CALLED_WRONGLY), scale)
+    return np.asarray(found, np.bool_)
 
 
 def random_crop(photo: Pixels, side: int, scale: tuple[float, float], rng: np.random.Generator) -> Pixels:

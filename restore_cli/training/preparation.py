@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from restore_cli import imaging
 from restore_cli.networks import ScratchUNet, ToneNet
 from restore_cli.networks.inputs import paint_damage, to_grey
-from restore_cli.networks.tone import correct
+from restore_cli.networks.tone import correct, thumbnail
 from restore_cli.training import chance
 from restore_cli.training.data import to_tensor
 from restore_cli.training.stage import Batch
@@ -52,18 +51,18 @@ class Preparation:
         Damage is filled first where the mapping wants a guess, or painted white last.
         """
         aged = batch["aged"]
-        shown = self._with_tone(fill_damage(aged, mask) if self.fills else aged, batch)
+        shown = self._with_tone(fill_damage(aged, mask) if self.fills else aged, batch, mask)
         return shown if self.fills else paint_damage(shown, mask)
 
-    def _with_tone(self, shown: Tensor, batch: Batch) -> Tensor:
+    def _with_tone(self, shown: Tensor, batch: Batch, mask: Tensor) -> Tensor:
         if self.tone is None:
             return shown
-        aged = batch["aged"]
         margin = self.margin_px if "surroundings" in batch else 0
-        thumbnail = batch["surroundings"] if margin else F.adaptive_avg_pool2d(aged, self.tone.config.thumbnail)
-        height, width = (side + 2 * margin for side in aged.shape[2:])
+        side = self.tone.config.thumbnail
+        small = batch["surroundings"] if margin else thumbnail(batch["aged"], shown, mask, side)
+        height, width = (side + 2 * margin for side in shown.shape[2:])
         with torch.no_grad():
-            return correct(shown, self.tone(thumbnail), top=margin, left=margin, height=height, width=width)
+            return correct(shown, self.tone(small), top=margin, left=margin, height=height, width=width)
 
 
 def fill_damage(aged: Tensor, mask: Tensor) -> Tensor:

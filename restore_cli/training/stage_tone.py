@@ -6,17 +6,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from restore_cli.networks import ToneConfig, ToneNet
-from restore_cli.networks.tone import correct
+from restore_cli.networks.tone import correct, thumbnail
 from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, validation_samples
-from restore_cli.training.losses import psnr_of_tensors, weighted_l1
+from restore_cli.training.losses import psnr_of_tensors, root_error
 from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
+from restore_cli.training.preparation import fill_damage
 from restore_cli.training.stage import Batch, Losses, Player
 from restore_cli.weights.network_file import save_network
 
@@ -25,7 +27,7 @@ VALIDATION_RECIPES = ("published", "realistic")
 
 @dataclass(frozen=True, kw_only=True)
 class ToneStageConfig:
-    """The network; its loss is L1, under which sound photos count as much as faded ones."""
+    """The network; its loss is the root of the mean squared error of each photo."""
 
     network: ToneConfig = field(default_factory=ToneConfig)
 
@@ -54,12 +56,14 @@ class ToneStage:
         side = self.config.network.thumbnail
         aged, clean = (F.adaptive_avg_pool2d(batch[key], side) for key in ("aged", "clean"))
         sound = 1 - F.adaptive_avg_pool2d(batch["mask"], side)
-        corrected = correct(aged, self.networks["tone"](aged), top=0, left=0, height=side, width=side)
-        return {"l1": weighted_l1(corrected, clean, sound)}
+        transforms = self.networks["tone"](batch["surroundings"])
+        corrected = correct(aged, transforms, top=0, left=0, height=side, width=side)
+        return {"rmse": root_error(corrected, clean, sound)}
 
     def dataset(self) -> Dataset[Sample]:
         """Aged crops of the training photos."""
-        return AgedCrops(self.photos.training, self.data, seed=self.loop.seed, damage=self.damage)
+        side = self.config.network.thumbnail
+        return AgedCrops(self.photos.training, self.data, seed=self.loop.seed, damage=self.damage, surroundings_px=side)
 
     def validate(self, networks: nn.ModuleDict) -> dict[str, float]:
         """PSNR of the thumbnails on each recipe, before and after, and of clean photos."""
@@ -70,19 +74,26 @@ class ToneStage:
             }
         figures: dict[str, float] = {}
         for recipe, samples in self._validation.items():
-            pairs = [self._thumbnails(networks, s["aged"], s["clean"]) for s in samples]
+            pairs = [self._thumbnails(networks, s["aged"], s["clean"], s["mask"]) for s in samples]
             figures[f"{recipe}_aged_db"] = float(np.mean([psnr_of_tensors(a, c) for a, _, c in pairs]))
             figures[f"{recipe}_psnr_db"] = float(np.mean([psnr_of_tensors(r, c) for _, r, c in pairs]))
-        sound = [self._thumbnails(networks, s["clean"], s["clean"]) for s in self._validation["published"]]
+        sound = [
+            self._thumbnails(networks, s["clean"], s["clean"], torch.zeros_like(s["mask"]))
+            for s in self._validation["published"]
+        ]
         return figures | {"sound_psnr_db": float(np.mean([psnr_of_tensors(r, c) for _, r, c in sound]))}
 
-    def _thumbnails(self, networks: nn.ModuleDict, aged: Tensor, clean: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _thumbnails(
+        self, networks: nn.ModuleDict, aged: Tensor, clean: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Aged, corrected and clean, each (1, 3, S, S)."""
         side = self.config.network.thumbnail
         device = next(networks.parameters()).device
-        small = F.adaptive_avg_pool2d(aged[None].to(device), side)
-        corrected = correct(small, networks["tone"](small), top=0, left=0, height=side, width=side).clamp(-1, 1)
-        return small.cpu(), corrected.cpu(), F.adaptive_avg_pool2d(clean[None], side)
+        filled = fill_damage(aged[None], mask[None])
+        transforms = networks["tone"](thumbnail(aged[None], filled, mask[None], side).to(device))
+        small, wanted = (F.adaptive_avg_pool2d(picture[None].to(device), side) for picture in (aged, clean))
+        corrected = correct(small, transforms, top=0, left=0, height=side, width=side).clamp(-1, 1)
+        return small.cpu(), corrected.cpu(), wanted.cpu()
 
     def export(self, networks: nn.ModuleDict, folder: Path) -> None:
         """Write tone.safetensors."""

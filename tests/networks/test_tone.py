@@ -2,15 +2,43 @@ import pytest
 import torch
 
 from restore_cli.networks import ToneConfig, ToneNet
-from restore_cli.networks.tone import TERMS, correct
+from restore_cli.networks.tone import TERMS, correct, thumbnail
 
 
 def test_an_untrained_network_changes_nothing():
     torch.manual_seed(0)
     photo = torch.rand(2, 3, 30, 50) * 2 - 1
-    transforms = ToneNet(ToneConfig(thumbnail=32, width=4))(torch.rand(2, 3, 32, 32))
+    transforms = ToneNet(ToneConfig(thumbnail=32, width=4))(torch.rand(2, 7, 32, 32))
     assert transforms.shape == (2, 3 * TERMS, 4, 4)
     assert torch.allclose(correct(photo, transforms, top=0, left=0, height=30, width=50), photo, atol=1e-6)
+
+
+def test_a_pale_print_can_be_stretched_to_black_and_white():
+    """Going all the way: the 1 % and 99 % levels of each channel, whatever the damage looks like."""
+    network = ToneNet(ToneConfig(thumbnail=32, width=4))
+    torch.nn.init.ones_(network.answer.bias[3 * TERMS :])
+    pale = torch.linspace(0.1, 0.5, 32 * 32).reshape(1, 1, 32, 32) + torch.tensor([0.0, 0.1, 0.3]).reshape(1, 3, 1, 1)
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[..., 5:9] = 1
+    scratched = torch.where(mask > 0, torch.ones_like(pale), pale)
+    result = correct(pale, network(thumbnail(scratched, pale, mask, 32)), top=0, left=0, height=32, width=32)
+    ends = torch.quantile(result.flatten(2), torch.tensor([0.01, 0.99]), dim=2)
+    assert torch.allclose(ends, torch.tensor([-1.0, 1.0]).reshape(2, 1, 1).expand(2, 1, 3), atol=1e-4)
+
+
+def test_all_that_is_added_speaks_of_stretched_levels():
+    """By hand, one channel: s + 0.5 s^2 - 0.25, with s the stretched level, comes out of the transforms of x."""
+    network = ToneNet(ToneConfig(thumbnail=32, width=4))
+    with torch.no_grad():
+        bias = network.answer.bias
+        bias[3 * TERMS :] = 1
+        bias[3], bias[6] = 0.5, -0.25  # red: its own square, and one
+    levels = torch.linspace(-0.6, 0.2, 32 * 32).reshape(1, 1, 32, 32).expand(1, 3, -1, -1)
+    low, high = torch.quantile(levels[0, 0], torch.tensor([0.01, 0.99]))
+    stretched = 2 * (levels[:, 0] - low) / (high - low) - 1
+    shown = thumbnail(levels, levels, torch.zeros(1, 1, 32, 32), 32)
+    result = correct(levels, network(shown), top=0, left=0, height=32, width=32)
+    assert torch.allclose(result[:, 0], stretched + 0.5 * stretched.square() - 0.25, atol=1e-4)
 
 
 def test_a_transform_is_a_sum_of_colours_squares_and_one():

@@ -15,12 +15,14 @@ from restore_cli.training.data import (
     PhotoFolder,
     RealCrops,
     Together,
+    as_detected,
     photo_or_next,
     random_crop,
     to_tensor,
     unreadable_photos,
 )
 from restore_cli.training.feed import StepSampler
+from restore_cli.training.recipes import MIXED
 from restore_cli.training.synthesis import age
 
 CONFIG = DataConfig(crop=32, context=8, validation_photos=0, recipe={"name": "mixed"})
@@ -101,6 +103,29 @@ def test_a_sample_is_what_degrade_makes_of_the_crop(photos: Path) -> None:
     aged = age(clean, rng, crops.recipe)
     assert torch.equal(crops[3]["aged"], to_tensor(aged.image))
     assert torch.equal(crops[3]["mask"][0], torch.from_numpy(aged.mask).float())
+
+
+def test_the_surroundings_are_the_photo_its_filling_and_its_damage(photos: Path) -> None:
+    """What the tone network is shown: where nothing is marked as damage, nothing was filled."""
+    paths = PhotoFolder.find(photos).training
+    for number in range(4):
+        shown = AgedCrops(paths, CONFIG, seed=0, surroundings_px=48)[number]["surroundings"]  # 48: crop and context
+        photo, filled, damage = shown.split((3, 3, 1))
+        sound = (damage == -1).expand(3, -1, -1)
+        assert shown.shape == (7, 48, 48)
+        assert torch.equal(photo[sound], filled[sound])
+
+
+def test_damage_as_a_detector_tells_it_is_partly_missed_and_partly_none() -> None:
+    mask = np.zeros((64, 64), bool)
+    mask[:, 20:40] = True
+    found = [as_detected(mask, np.random.default_rng(number), MIXED) for number in range(60)]
+    missed = np.array([1 - each[mask].mean() for each in found])
+    invented = np.array([each[~mask].mean() for each in found])
+    assert 0.15 < missed.mean() < 0.4
+    assert missed.max() < 0.9
+    assert 0.3 < (invented > 0).mean() < 0.7
+    assert invented.max() < 0.2
 
 
 def test_nested_photos_of_any_known_format_are_found(tmp_path: Path) -> None:

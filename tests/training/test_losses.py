@@ -113,7 +113,9 @@ def test_dissimilarity_is_what_ssim_leaves_of_one():
     assert losses.dissimilarity(first, first).item() == pytest.approx(0, abs=1e-9)
 
 
-def test_weighted_l1_leaves_out_what_does_not_count():
-    image, target = torch.tensor([[[[1.0, 5.0]]]]), torch.zeros(1, 1, 1, 2)
-    assert losses.weighted_l1(image, target, torch.tensor([[[[1.0, 0.0]]]])).item() == pytest.approx(1)
-    assert losses.weighted_l1(image, target, torch.zeros(1, 1, 1, 2)).item() == 0
+def test_root_error_leaves_out_what_does_not_count_and_takes_each_photo_alone():
+    """By hand: the roots of (3^2) and of (1^2 + 7^2) / 2 = 25, averaged; the 5 is not looked at."""
+    image = torch.tensor([[[[3.0, 5.0]]], [[[1.0, 7.0]]]])
+    weight = torch.tensor([[[[1.0, 0.0]]], [[[1.0, 1.0]]]])
+    assert losses.root_error(image, torch.zeros(2, 1, 1, 2), weight).item() == pytest.approx((3 + 5) / 2, abs=1e-3)
+    assert losses.root_error(image, image, torch.zeros(2, 1, 1, 2)).item() == pytest.approx(0.01)
