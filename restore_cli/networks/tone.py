@@ -65,7 +65,7 @@ class ToneNet(nn.Module):
 
     def forward(self, thumbnail: Tensor) -> Tensor:
         """thumbnail: what `thumbnail` returns. Returns the transforms, (B, 3 * TERMS, S/8, S/8)."""
-        photo, filled, damage = thumbnail.split((3, 3, 1), dim=1)
+        photo, filled, damage = torch.split(thumbnail, [3, 3, 1], dim=1)
         levels = torch.quantile(filled.flatten(2), self.quantiles, dim=2).permute(1, 2, 0)  # (B, 3, 9)
         low, high = levels[..., BLACK], levels[..., WHITE]
         gain = 2 / (high - low).clamp_min(SMALLEST_SPAN)
@@ -91,7 +91,7 @@ def _in_terms_of_levels(answer: Tensor, gain: Tensor, offset: Tensor) -> Tensor:
     answer: (B, 3 * TERMS + 3, G, G), what to add for each term of s, then how far each channel goes from x to s.
     gain, offset: (B, 3). Returns (B, 3 * TERMS, G, G).
     """
-    added = answer[:, : 3 * TERMS].unflatten(1, (3, TERMS))  # (B, 3, TERMS, G, G)
+    added = answer[:, : 3 * TERMS].reshape(-1, 3, TERMS, *answer.shape[2:])  # (B, 3, TERMS, G, G)
     eye = torch.eye(3, device=answer.device)[None, :, :, None, None]
     towards = answer[:, 3 * TERMS :, None] * eye  # (B, 3, 3, G, G)
     linear, square, constant = added[:, :, 0:3] + towards, added[:, :, 3:6], added[:, :, 6]

@@ -189,8 +189,9 @@ class AgedCrops(Dataset[Sample]):
         if self.surroundings_px:
             found = as_detected(aged.mask, rng, self.recipe)
             filled = np.asarray(imaging.fill_from_surroundings(aged.image, found), np.uint8)
-            shown = (to_tensor(aged.image), to_tensor(filled), torch.from_numpy(found.astype(np.float32))[None])
-            sample["surroundings"] = thumbnail(*(part[None] for part in shown), self.surroundings_px)[0]
+            photo, shown = to_tensor(aged.image)[None], to_tensor(filled)[None]
+            damage = torch.from_numpy(found.astype(np.float32))[None, None]
+            sample["surroundings"] = thumbnail(photo, shown, damage, self.surroundings_px)[0]
         return sample
 
 
