@@ -79,6 +79,7 @@ class _Walk:
         return self.shelf.plane(channels, self.height, self.width)
 
     def encode(self) -> Field:
+        """The photo's latent, by encoder A: (1, latent, H/4, W/4)."""
         encoder, bands, image = self.task.way.encoder, self.bands, _Image(self.task)
         width = encoder.stem.conv.out_channels
         stem = self._computed(encoder.stem, image)
@@ -95,6 +96,7 @@ class _Walk:
         return self._blocks(encoder.blocks, latent)
 
     def map(self, latent: Field) -> Field:
+        """The latent of the photo as it was, by the mapping: same size."""
         mapping, bands = self.task.way.mapping, self.bands
         wide = self.plane(mapping.config.width)
         entered: Rows = _Entrance(self.task, latent)

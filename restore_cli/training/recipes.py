@@ -73,7 +73,7 @@ class Recipe:
     damage_chance: float = 0.85
     outline_chance: float = 0.8  # of using real outlines where a folder of them is given
     outline_rate: Range = (0.2, 1.2)
-    outline_px: float = 900.0  # pixels that one outline may cover: larger blots are no scratches to fill
+    outline_px: float = 900.0  # that one outline may cover at scale 1: larger blots are no scratches to fill
     scratch_chance: float = 0.65
     scratch_rate: Range = (0.4, 4.0)
     crack_chance: float = 0.3

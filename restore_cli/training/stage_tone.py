@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +61,9 @@ class ToneStage:
         return {"rmse": root_error(corrected, clean, sound)}
 
     def dataset(self) -> Dataset[Sample]:
-        """Aged crops of the training photos."""
-        side = self.config.network.thumbnail
-        return AgedCrops(self.photos.training, self.data, seed=self.loop.seed, damage=self.damage, surroundings_px=side)
+        """Aged crops of the training photos; a crop stands for the whole photo, so it has no context."""
+        side, data = self.config.network.thumbnail, replace(self.data, context=0)
+        return AgedCrops(self.photos.training, data, seed=self.loop.seed, damage=self.damage, surroundings_px=side)
 
     def validate(self, networks: nn.ModuleDict) -> dict[str, float]:
         """PSNR of the thumbnails on each recipe, before and after, and of clean photos."""

@@ -12,11 +12,22 @@ from tests_training_photos import write_photos
 from torch import nn
 
 from restore_cli.errors import TrainingStopped, WeightsDamaged
-from restore_cli.networks import VAE, VGG19, Mapping, MappingConfig, ScratchUNet, UNetConfig, VAEConfig, VGGConfig
+from restore_cli.networks import (
+    VAE,
+    VGG19,
+    Mapping,
+    MappingConfig,
+    ScratchUNet,
+    ToneConfig,
+    UNetConfig,
+    VAEConfig,
+    VGGConfig,
+)
 from restore_cli.networks.discriminator import DiscriminatorConfig
 from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.stage import Player, Shows, Stage
 from restore_cli.training.stage_mapping import MappingStage, MappingStageConfig
+from restore_cli.training.stage_tone import ToneStage, ToneStageConfig
 from restore_cli.training.stage_vae import VAEStage, VAEStageConfig
 from restore_cli.training.trainer import Trainer
 
@@ -212,3 +223,17 @@ def test_detected_masks_follow_from_the_sample(photos: Path) -> None:
     part = stage.preparation.training_mask({key: value[2:] for key, value in batch.items()}, **drawn)
     assert torch.equal(whole[2:], part)
     assert not torch.equal(whole, batch["mask"])
+
+
+def test_the_tone_network_learns_from_the_crop_it_corrects(photos: Path, tmp_path: Path) -> None:
+    """Also where the configuration asks for context, as the other stages' do: a crop stands for the whole photo."""
+    config = ToneStageConfig(network=ToneConfig(thumbnail=32, width=4))
+    data = replace(DATA, context=16)
+    stage = ToneStage(config=config, loop=LOOP, data=data, clean=photos, damage=None)
+    batch = batch_of(stage)
+    before = snapshot(stage.networks)
+    assert torch.equal(batch["surroundings"][:, :3], batch["aged"])
+    losses = trained(stage, tmp_path / "run")
+    assert all("rmse" in step for step in losses)
+    assert any(not torch.equal(before[name], value) for name, value in snapshot(stage.networks).items())
+    assert set(stage.validate(stage.networks)) >= {"published_psnr_db", "realistic_psnr_db", "sound_psnr_db"}
