@@ -1,8 +1,10 @@
-"""Scratch detector: a U-Net from a grey photo to one logit a pixel.
+"""Scratch detector: a U-Net from a photo to one logit a pixel.
 
 Source: Wan et al. 2020, section 4.1, and the released `FT_Epoch_latest.pt`. Grey image in [-1, 1] (PIL's "L" weights),
 (B, 1, H, W) with H and W multiples of 16; out come logits of the same size, whose sigmoid is the probability that a
-pixel is damaged.
+pixel is damaged. Departs where its configuration says so: colour instead of grey, for paper and dust have another
+colour than a faded print; and 2 x 2 pixels as channels of one position (Shi et al. 2016), for the layers at full size
+take most of the time and know least.
 """
 
 from __future__ import annotations
@@ -24,24 +26,31 @@ class UNetConfig:
     """Channels after the first convolution; each of the levels below doubles them."""
     levels: int = 4
     """How often the picture is halved."""
+    colours: int = 1
+    """1: sees the photo in grey; 3: in RGB."""
+    fold: int = 1
+    """fold x fold pixels go in as the channels of one position, and as many logits come out of it."""
 
     def __post_init__(self) -> None:
-        if self.base < 1 or self.levels < 1:
-            raise ValueError(f"base and levels must be at least 1, got {self.base} and {self.levels}")
+        if min(self.base, self.levels, self.fold) < 1:
+            given = f"{self.base}, {self.levels} and {self.fold}"
+            raise ValueError(f"base, levels and fold must be at least 1, got {given}")
+        if self.colours not in (1, 3):
+            raise ValueError(f"colours must be 1 (grey) or 3 (RGB), got {self.colours}")
 
     @property
     def size_multiple(self) -> int:
         """Height and width must be multiples of this."""
-        return 1 << self.levels
+        return self.fold << self.levels
 
     @property
     def halo_px(self) -> int:
         """Pixels around a tile beyond which nothing changes its logits, rounded up to `size_multiple`.
 
         Each level at scale s reaches 4 s in its own convolutions and bilinear step, 1 s in the blur and 3 s * 2 one
-        level down; `first` and `last` add 4.
+        level down; `first` and `last` add at most 4.
         """
-        reach = 4 + sum(11 << level for level in range(self.levels))
+        reach = self.fold * (4 + sum(11 << level for level in range(self.levels)))
         return -(-reach // self.size_multiple) * self.size_multiple
 
 
@@ -104,22 +113,28 @@ class ScratchUNet(nn.Module):
         super().__init__()
         self.config = config
         widths = [config.base * 2**level for level in range(config.levels + 1)]
-        self.first = Conv(1, config.base, 7, padding=3, padding_mode="reflect")
+        first = 7 if config.fold == 1 else 3  # about as many pixels
+        seen, told = config.colours * config.fold**2, config.fold**2
+        self.first = Conv(seen, config.base, first, padding=first // 2, padding_mode="reflect")
         self.down_sample = nn.ModuleList(Down(c) for c in widths[:-1])
         self.down_path = nn.ModuleList(DoubleConv(c, 2 * c) for c in widths[:-1])
         self.up_path = nn.ModuleList(Up(2 * c, c) for c in reversed(widths[:-1]))
-        self.last = Conv(config.base, 1, 3, padding=1, padding_mode="reflect")
+        self.last = Conv(config.base, told, 3, padding=1, padding_mode="reflect")
 
-    def forward(self, grey: Tensor) -> Tensor:
-        """grey: (B, 1, H, W) in [-1, 1], H and W multiples of `config.size_multiple`. Returns logits (B, 1, H, W)."""
-        x = F.leaky_relu(self.first(grey), 0.2, inplace=True)  # (B, base, H, W)
+    def forward(self, photo: Tensor) -> Tensor:
+        """photo: (B, colours, H, W) in [-1, 1], see `inputs.as_detector_sees`; H and W multiples of `size_multiple`.
+
+        Returns logits (B, 1, H, W).
+        """
+        x = F.pixel_unshuffle(photo, self.config.fold)
+        x = F.leaky_relu(self.first(x), 0.2, inplace=True)  # (B, base, H / fold, W / fold)
         skips: list[Tensor] = []
         for shrink, double in zip(self.down_sample, self.down_path, strict=True):
             skips.append(x)
             x = double(shrink(x))  # (B, 2C, H/2, W/2)
         for up in self.up_path:
             x = up(x, skips.pop())
-        return self.last(x)  # type: ignore[no-any-return]
+        return F.pixel_shuffle(self.last(x), self.config.fold)
 
 
 def fold_batch_norms(network: ScratchUNet) -> ScratchUNet:

@@ -16,7 +16,7 @@ from torch import Tensor
 from restore_cli import weights
 from restore_cli.errors import OutOfMemory
 from restore_cli.networks import ScratchUNet
-from restore_cli.networks.inputs import to_grey
+from restore_cli.networks.inputs import as_detector_sees
 from restore_cli.networks.unet import fold_batch_norms
 from restore_cli.restoration.device import autocast, resolve_device, resolve_precision
 from restore_cli.restoration.memory import SMALLEST_TILE_PX, is_out_of_memory, tile_side, working_bytes
@@ -29,14 +29,17 @@ from restore_cli.weights import ModelFolder
 
 log = logging.getLogger(__name__)
 Resolution = Literal["full"] | int
-GreyOf = Callable[[Box], Tensor]
-"""A box of a picture as (1, 1, h, w) in [-1, 1], mirrored beyond its edges."""
+BoxOf = Callable[[Box], Tensor]
+"""A box of a picture as (1, C, h, w) in [-1, 1], mirrored beyond its edges, in the colours that the network sees."""
 SMALLEST_PX = 64
 """Photos are mirrored up to this side: reflection padding at the lowest level needs two positions."""
 LARGEST_TILE_PX = 1536
 """Beyond it larger tiles save little halo and lose the cache."""
 BYTES_PER_CHANNEL_PX = 38
-"""Peak activations a pixel and base channel, float32: measured 30 to 36 at base 12 and 64, tiles of 256 to 1536 px."""
+"""Peak activations a position at full width and base channel, float32: measured 30 to 36 at base 12 and 64, tiles of
+256 to 1536 px."""
+BYTES_PER_COLOUR_PX = 16
+"""The tile itself: as cut out, in floats, in another order."""
 
 
 class ScratchDetector:
@@ -96,15 +99,19 @@ class ScratchDetector:
         planes = as_colour_planes(image)
         height, width = planes.shape[:2]
         if resolution == "full":
-            yield from self._tiles(lambda box: to_grey(to_tensor(planes, box, self.device)), height, width)
+            colours = self.network.config.colours
+            yield from self._tiles(
+                lambda box: as_detector_sees(to_tensor(planes, box, self.device), colours), height, width
+            )
             return
         small = self._reduced(planes, resolution)
-        found = np.empty(small.shape, np.float32)
-        for box, probability in self._tiles(lambda box: _cut(small, box), *small.shape):
+        height, width = small.shape[:2]
+        found = np.empty((height, width), np.float32)
+        for box, probability in self._tiles(lambda box: _cut(small, box), height, width):
             found[box.slices] = probability
-        yield from enlarged(found, height, width)
+        yield from enlarged(found, *planes.shape[:2])
 
-    def _tiles(self, grey: GreyOf, height: int, width: int) -> Iterator[tuple[Box, NDArray[np.float32]]]:
+    def _tiles(self, seen_in: BoxOf, height: int, width: int) -> Iterator[tuple[Box, NDArray[np.float32]]]:
         """Boxes of a picture (height, width) and their probabilities; some come twice where memory ran out on the way.
 
         Raises OutOfMemory if even the smallest tiles do not fit the CPU.
@@ -113,7 +120,7 @@ class ScratchDetector:
         side = self._tile_side(halo, multiple)
         while True:
             try:
-                yield from self._tiles_of(grey, height, width, side)
+                yield from self._tiles_of(seen_in, height, width, side)
                 return
             except (torch.cuda.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
@@ -125,17 +132,19 @@ class ScratchDetector:
                     ) from error
             if side <= SMALLEST_TILE_PX:
                 log.warning("%s ran out of memory: looking for damage on the CPU", self.device)
-                yield from self._on_cpu()._tiles(grey, height, width)
+                yield from self._on_cpu()._tiles(seen_in, height, width)
                 return
             side = max(side // 2 // multiple * multiple, SMALLEST_TILE_PX)
             log.warning("out of memory: trying again with tiles of %d px", side)
 
-    def _tiles_of(self, grey: GreyOf, height: int, width: int, side: int) -> Iterator[tuple[Box, NDArray[np.float32]]]:
+    def _tiles_of(
+        self, seen_in: BoxOf, height: int, width: int, side: int
+    ) -> Iterator[tuple[Box, NDArray[np.float32]]]:
         multiple, halo = self.network.config.size_multiple, self.network.config.halo_px
         padded = padded_size(height, width, multiple=multiple, smallest=SMALLEST_PX)
         for tile in grid(*padded, side=side, multiple=multiple):
             seen = tile.grown(halo, *padded)
-            probability = self._run(grey(seen).to(self.device))
+            probability = self._run(seen_in(seen).to(self.device))
             inner = tile.clipped(height, width)
             yield inner, probability[0, 0][inner.within(seen).slices].cpu().numpy()
 
@@ -144,30 +153,32 @@ class ScratchDetector:
         return ScratchDetector(copy.deepcopy(self.network), device=torch.device("cpu"))
 
     def _reduced(self, image: Pixels, short_side: int) -> NDArray[np.float32]:
-        """The photo in grey, (h, w) in [-1, 1], of sides that the network takes."""
+        """The photo as the network sees it, (h, w, C) in [-1, 1], of sides that it takes."""
         scale, multiple = short_side / min(image.shape[:2]), self.network.config.size_multiple
         size = [max(round(side * scale / multiple) * multiple, SMALLEST_PX) for side in image.shape[:2]]
         levels = torch.from_numpy(shrunk(image, *size)).permute(2, 0, 1)[None].expand(1, 3, -1, -1)
-        grey: NDArray[np.float32] = to_grey(levels * (2 / np.iinfo(image.dtype).max) - 1)[0, 0].numpy()
-        return grey
+        seen = as_detector_sees(levels * (2 / np.iinfo(image.dtype).max) - 1, self.network.config.colours)
+        small: NDArray[np.float32] = seen[0].permute(1, 2, 0).numpy()
+        return small
 
-    def _run(self, grey: Tensor) -> Tensor:
-        grey = grey.contiguous(memory_format=torch.channels_last)
+    def _run(self, photo: Tensor) -> Tensor:
+        photo = photo.contiguous(memory_format=torch.channels_last)
         with autocast(self.device, self.dtype):
-            logits = self.network(grey)
+            logits = self.network(photo)
         if self.dtype != torch.float32 and not bool(logits.isfinite().all()):
             log.warning("%s gave logits that are no numbers: this tile is redone in float32", self.dtype)
-            logits = self.network(grey)
+            logits = self.network(photo)
         return logits.float().sigmoid()  # type: ignore[no-any-return]
 
     def _tile_side(self, halo: int, multiple: int) -> int:
         if self.tile_px is not None:
             return self.tile_px
         budget = working_bytes(self.device, self.max_memory_bytes)
-        per_px = BYTES_PER_CHANNEL_PX * self.network.config.base
+        config = self.network.config
+        per_px = BYTES_PER_CHANNEL_PX * config.base / config.fold**2 + BYTES_PER_COLOUR_PX * config.colours
         return tile_side(budget, per_px, halo_px=halo, multiple=multiple, largest_px=LARGEST_TILE_PX)
 
 
 def _cut(picture: NDArray[np.float32], box: Box) -> Tensor:
-    """A box of (H, W) as (1, 1, h, w), mirrored beyond the edges."""
-    return torch.from_numpy(take(picture, box))[None, None]
+    """A box of (H, W, C) as (1, C, h, w), mirrored beyond the edges."""
+    return torch.from_numpy(take(picture, box)).permute(2, 0, 1)[None]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from restore_cli import imaging
 from restore_cli.networks import ScratchUNet, ToneNet
-from restore_cli.networks.inputs import paint_damage, to_grey
+from restore_cli.networks.inputs import as_detector_sees, paint_damage
 from restore_cli.networks.tone import correct, thumbnail
 from restore_cli.training import chance
 from restore_cli.training.data import to_tensor
@@ -33,7 +33,7 @@ class Preparation:
             return mask
         low, high = threshold
         with torch.no_grad():
-            probability = self.detector(to_grey(batch["aged"][:detected])).sigmoid()
+            probability = self._probability(self.detector, batch["aged"][:detected])
         drawn = chance.uniform(batch["number"][:detected], (1, 1, 1), seed=seed, purpose=0)
         threshold_of_each = low + (high - low) * drawn.to(mask.device)
         return torch.cat([(probability > threshold_of_each).to(mask.dtype), mask[detected:]])
@@ -42,8 +42,12 @@ class Preparation:
         """The detected mask, or the true one, (B, 1, H, W), where there is no detector."""
         if self.detector is None:
             return mask
-        detected: Tensor = self.detector(to_grey(aged)).sigmoid() > THRESHOLD
-        return detected.to(aged.dtype)
+        return (self._probability(self.detector, aged) > THRESHOLD).to(aged.dtype)
+
+    @staticmethod
+    def _probability(detector: ScratchUNet, aged: Tensor) -> Tensor:
+        logits: Tensor = detector(as_detector_sees(aged, detector.config.colours))
+        return logits.sigmoid()
 
     def shown(self, batch: Batch, mask: Tensor) -> Tensor:
         """What of "aged" the encoder gets, (B, 3, S, S) in [-1, 1], in the tones that "surroundings" or itself ask for.

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from restore_cli.networks import ScratchUNet, UNetConfig
-from restore_cli.networks.inputs import to_grey
+from restore_cli.networks.inputs import as_detector_sees
 from restore_cli.training import losses
 from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, validation_samples
@@ -71,7 +71,9 @@ class DetectorStage:
             self.photos = PhotoFolder.find(clean, validation=data.validation_photos)
         self.damage = DamageOutlines.load(damage) if damage else None
         torch.manual_seed(loop.seed)
-        self.networks = nn.ModuleDict({"detector": start or ScratchUNet(config.network)})
+        detector = start or ScratchUNet(config.network)
+        self.colours = detector.config.colours
+        self.networks = nn.ModuleDict({"detector": detector})
         self.networks.requires_grad_(True)
         self.logit_shift = 0.0 if start is not None else config.logit_shift  # an exported detector has it already
         self.frozen = nn.ModuleDict()
@@ -83,7 +85,8 @@ class DetectorStage:
 
     def objective(self, batch: Batch) -> Losses:
         """Weighted losses of one batch."""
-        logits = self.networks["detector"](to_grey(batch["aged"])).float()
+        seen = as_detector_sees(batch["aged"], self.colours)
+        logits = self.networks["detector"](seen).float()
         terms: dict[str, tuple[float, Callable[[Tensor, Tensor], Tensor]]] = {
             "balanced": (self.config.balanced, losses.balanced_cross_entropy),
             "focal": (self.config.focal, losses.focal),
@@ -149,5 +152,6 @@ class DetectorStage:
 
     def _probability(self, networks: nn.ModuleDict, aged: Tensor) -> Tensor:
         device = next(networks.parameters()).device
-        logits: Tensor = networks["detector"](to_grey(aged[None].to(device)))[0] + self.logit_shift
+        seen = as_detector_sees(aged[None].to(device), self.colours)
+        logits: Tensor = networks["detector"](seen)[0] + self.logit_shift
         return logits.sigmoid().cpu()

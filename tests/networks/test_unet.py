@@ -3,11 +3,14 @@ import torch
 
 from restore_cli.networks import UNET_RELEASED, ScratchUNet, UNetConfig
 
+FOLDED = UNetConfig(base=2, levels=2, colours=3, fold=2)
 
+
+@pytest.mark.parametrize("config", [UNetConfig(base=4), FOLDED])
 @pytest.mark.parametrize("size", [(32, 32), (64, 96)])
-def test_one_logit_a_pixel(size):
-    network = ScratchUNet(UNetConfig(base=4)).eval()
-    assert network(torch.randn(2, 1, *size)).shape == (2, 1, *size)
+def test_one_logit_a_pixel(size, config):
+    network = ScratchUNet(config).eval()
+    assert network(torch.randn(2, config.colours, *size)).shape == (2, 1, *size)
 
 
 def test_released_size():
@@ -16,16 +19,16 @@ def test_released_size():
     assert round(parameters / 1e6, 2) == 37.63  # 37.65 M with the buffers that the checkpoint holds
 
 
-def test_nothing_beyond_the_halo_changes_a_pixel():
+@pytest.mark.parametrize("config", [UNetConfig(base=2, levels=2), FOLDED])
+def test_nothing_beyond_the_halo_changes_a_pixel(config):
     """Tiles are cut with this halo; were it too narrow, seams would show."""
     torch.manual_seed(0)
-    config = UNetConfig(base=2, levels=2)
     network = ScratchUNet(config).eval()
-    grey = torch.randn(1, 1, 240, 240)
-    changed = grey.clone()
+    photo = torch.randn(1, config.colours, 240, 240)
+    changed = photo.clone()
     changed[..., : 120 - config.halo_px] += 1
     with torch.inference_mode():
-        before, after = network(grey), network(changed)
+        before, after = network(photo), network(changed)
     assert torch.allclose(before[..., 120:], after[..., 120:], atol=1e-6)
     assert not torch.allclose(before[..., : 120 - config.halo_px], after[..., : 120 - config.halo_px], atol=1e-6)
 
@@ -33,3 +36,7 @@ def test_nothing_beyond_the_halo_changes_a_pixel():
 def test_impossible_sizes_are_refused():
     with pytest.raises(ValueError, match="at least 1"):
         UNetConfig(base=0)
+    with pytest.raises(ValueError, match="at least 1"):
+        UNetConfig(fold=0)
+    with pytest.raises(ValueError, match=r"1 \(grey\) or 3 \(RGB\)"):
+        UNetConfig(colours=2)

@@ -2,16 +2,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from restore_cli.errors import WeightsMissing
+from restore_cli.networks import ScratchUNet, UNetConfig
 from restore_cli.restoration.detector import ScratchDetector
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (150, 187, 3), dtype=np.uint8)
 
 
-@pytest.fixture
-def detector(tiny_model: Path) -> ScratchDetector:
-    return ScratchDetector.load(tiny_model, device="cpu")
+@pytest.fixture(params=["grey", "folded"])
+def detector(request: pytest.FixtureRequest, tiny_model: Path) -> ScratchDetector:
+    if request.param == "grey":
+        return ScratchDetector.load(tiny_model, device="cpu")
+    torch.manual_seed(0)
+    network = ScratchUNet(UNetConfig(base=4, levels=2, colours=3, fold=2)).eval()
+    return ScratchDetector(network, device=torch.device("cpu"))
 
 
 def test_tiles_find_what_the_whole_finds(detector: ScratchDetector) -> None:
