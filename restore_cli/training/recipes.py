@@ -25,7 +25,7 @@ class Recipe:
     name: str = "mixed"
     published_share: float = 0.5  # chance that a picture is aged the published way; the others the realistic way
 
-    enlarge: Range = (1.0, 2.0)  # log-uniform; damage is that much larger, as on the scans of small prints
+    enlarge: Range = (1.0, 2.0)  # log-uniform; damage, blur and grain are larger, as on the scans of small prints
 
     burnt_chance: float = 0.0  # highlights burnt out when it was taken, in the target too: white, and no damage
     burnt_gain: Range = (1.15, 2.0)

@@ -70,7 +70,7 @@ def _age_as_published(
 def _age_as_print(
     clean: Picture, rng: np.random.Generator, recipe: Recipe, scale: float, outlines: DamageOutlines | None
 ) -> Aged:
-    optics = min(damage_scale(*clean.shape[:2]), LARGEST_OPTICS_SCALE)
+    optics = min(scale, LARGEST_OPTICS_SCALE)
     if rng.random() < recipe.sound_chance:
         return _age_hardly(clean, rng, recipe, optics)
     severity = rng.uniform(*recipe.severity)

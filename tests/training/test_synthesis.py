@@ -137,3 +137,16 @@ def test_damage_grows_with_the_picture_within_limits() -> None:
     assert damage_scale(160, 160) == 1.0
     assert damage_scale(640, 900) == pytest.approx(2.0)
     assert damage_scale(30_000, 20_000) == 8.0
+
+
+def test_grain_of_an_enlarged_crop_is_as_coarse_as_on_a_large_photo() -> None:
+    """Small crops stand for whole photos in training; their grain must not stay finer than what photos come with."""
+    flat = np.full((192, 192, 3), 128, np.uint8)
+    grainy = replace(NOTHING, grain_chance=1, severity=(1, 1), dye_share=0, grain_std=(0.08, 0.08))
+
+    def likeness(enlarge: float) -> float:
+        levels = aged(flat, replace(grainy, enlarge=(enlarge, enlarge)), 3).image[..., 0].astype(float)
+        levels -= levels.mean()
+        return float((levels[:, 2:] * levels[:, :-2]).mean() / levels.var())
+
+    assert likeness(2.0) > likeness(1.0) + 0.2
