@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -389,6 +389,14 @@ class TestMemoryOfPhotosBesideTheDevice:
         assert worker.needs_bytes(job_for(tmp_path / "pipe")) == worker.needs_bytes(job_for(None)) == UNKNOWN_BYTES
         (tmp_path / "broken.jpg").write_bytes(b"broken")
         assert worker.needs_bytes(job_for(tmp_path / "broken.jpg")) == 0
+
+    def test_webp_read_or_written_counts_for_what_its_codec_takes(self, tmp_path: Path, make_photo: MakePhoto) -> None:
+        worker = Worker(Order(processor=Inverter()))
+        png = job_for(make_photo(tmp_path / "a.png", size=(400, 400)))
+        webp = job_for(make_photo(tmp_path / "a.webp", size=(400, 400)))
+        plain = worker.needs_bytes(png)
+        assert worker.needs_bytes(webp) > 1.5 * plain
+        assert worker.needs_bytes(replace(png, format="webp")) > 1.5 * plain
 
     def test_a_store_tells_as_much_as_a_disk(self, tmp_path: Path, make_photo: MakePhoto) -> None:
         worker = Worker(Order(processor=Inverter()))
