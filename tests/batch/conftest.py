@@ -16,6 +16,8 @@ from restore_cli.batch.worker import Order
 sys.path.insert(0, str(Path(__file__).parent))
 from inverter import Inverter  # a script beside this file, not a module of the package
 
+FORMATS = {".png": "PNG", ".tif": "TIFF", ".webp": "WEBP"}
+
 
 @pytest.fixture
 def order_for() -> Callable[..., Order]:
@@ -38,7 +40,7 @@ def make_photo() -> Callable[..., Path]:
         ramp = np.linspace(0, 60 if level else 0, width)[None, :, None] + level
         pixels = np.broadcast_to(ramp, (height, width, 3)).astype(np.uint8)
         with path.open("wb") as stream:
-            Image.fromarray(pixels).save(stream, {".png": "PNG", ".tif": "TIFF"}.get(path.suffix.lower(), "JPEG"))
+            Image.fromarray(pixels).save(stream, FORMATS.get(path.suffix.lower(), "JPEG"))
         return path
 
     return build
