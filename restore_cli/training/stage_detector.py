@@ -46,7 +46,7 @@ class DetectorStageConfig:
 
 
 class DetectorStage:
-    """Grey crops, aged synthetically or labelled by hand, in; damage logits out."""
+    """Crops, aged synthetically or labelled by hand, in; damage logits out."""
 
     name = "detector"
 

@@ -172,9 +172,9 @@ class MappingStage:
         return mapped
 
     def dataset(self) -> Dataset[Sample]:
-        """Aged crops of the training photos."""
+        """Aged crops of the training photos, with what lies around them where the tone network sees more than them."""
         tone = self.preparation.tone
-        side = tone.config.thumbnail if tone is not None else 0
+        side = tone.config.thumbnail if tone is not None and self.data.context else 0
         return AgedCrops(self.photos.training, self.data, seed=self.loop.seed, damage=self.damage, surroundings_px=side)
 
     def _restore(self, networks: nn.ModuleDict, sample: Sample) -> tuple[Tensor, Tensor]:

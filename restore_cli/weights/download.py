@@ -97,6 +97,7 @@ class _Job:
     layouts: Mapping[str, Header] | None
 
     def run(self) -> Arrival:
+        """Bring the file from the first source that gives it. Raises DownloadFailed if none does."""
         target = downloads_folder() / self.model.name / f"{self.file.part}{self.file.suffix}"
         with locked(target):
             if is_intact(PARTS[self.file.part]):  # another process was faster

@@ -110,6 +110,7 @@ class _RangeReader(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Any, /) -> int:
+        """Fill the buffer from here on by one request for a range; returns how many bytes came. Raises SourceError."""
         wanted = min(len(buffer), self._size - self._at)
         if wanted <= 0:
             return 0

@@ -48,6 +48,7 @@ class _PlainSource:
         return self.address.url
 
     def bring(self, target: Path, sha256: str | None, patience: Patience, tell: Tell) -> str | None:
+        """As `Source.bring`; asks for the size and hash first."""
         remote = patiently(lambda: probe(self.address, patience), patience)
         if sha256 and remote.sha256 and remote.sha256 != sha256:
             raise SourceError(f"it offers another file (sha256 {remote.sha256}, expected {sha256})")
@@ -78,6 +79,7 @@ class _ZipSource:
         return f"{self.address.url}/{self.member}"
 
     def bring(self, target: Path, sha256: str | None, patience: Patience, tell: Tell) -> str | None:
+        """As `Source.bring`; takes the member's bytes out of the archive, not the archive."""
         member = patiently(lambda: find_member(self.address, self.member, patience), patience)
         partial = partial_path(target, f"crc{member.crc:08x}")
         require_space(target.parent, member.packed_bytes - _size(partial) + 2 * member.size)

@@ -140,6 +140,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         headers: http.client.HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
+        """Note what the headers of this hop tell, and follow it."""
         self._hops.note(headers)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
