@@ -90,7 +90,9 @@ class Sources:
 class PartialNonLocal(nn.Module):
     """Rebuild damaged latent positions from the sound ones."""
 
-    def __init__(self, channels: int, *, blocks: int, norm: Norm, scaled: bool, window: int | None) -> None:
+    def __init__(
+        self, channels: int, *, blocks: int, norm: Norm, scaled: bool, window: int | None, leak: float = 0.0
+    ) -> None:
         """scaled: scores over sqrt(channels) and plain softmax over valid positions, instead of the released form.
 
         window: side of the grid of neighbourhoods in latent positions, None for the whole picture.
@@ -104,7 +106,7 @@ class PartialNonLocal(nn.Module):
         self.theta = Conv(channels, channels, 1)
         self.phi = Conv(channels, channels, 1)
         self.W = Conv(channels, channels, 1)
-        self.res_block = nn.Sequential(*(ResBlock(channels, norm=norm) for _ in range(blocks)))
+        self.res_block = nn.Sequential(*(ResBlock(channels, norm=norm, leak=leak) for _ in range(blocks)))
 
     @property
     def reach(self) -> int:

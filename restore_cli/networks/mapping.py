@@ -51,6 +51,8 @@ class MappingConfig:
     """Side of the neighbourhoods in which the non-local block asks, in latent positions; None: the whole picture."""
     norm: Norm = "instance"
     """"instance" for the released weights, "none" for our own."""
+    leak: float = 0.0
+    """Slope of the ReLUs below zero; 0 as released."""
     residual: bool = False
     """Add the result to the latent that came in."""
     mask_input: bool = False
@@ -84,10 +86,10 @@ class Mapping(nn.Module):
         widths = [config.latent, *(min(config.latent * 2**n, config.width) for n in range(1, config.ramp + 1))]
         first = widths[0] + (16 if config.mask_input else 0)
         ins = [first, *widths[1:-1]]
-        self.ramp_in = nn.Sequential(*(_conv_block(a, b, config.norm) for a, b in zip(ins, widths[1:], strict=True)))
+        self.ramp_in = nn.Sequential(*(_conv_block(a, b, config) for a, b in zip(ins, widths[1:], strict=True)))
         self.trunk = nn.ModuleList(_trunk(config))
         down = widths[:0:-1]
-        self.ramp_out = nn.Sequential(*(_conv_block(a, b, config.norm) for a, b in pairwise(down)))
+        self.ramp_out = nn.Sequential(*(_conv_block(a, b, config) for a, b in pairwise(down)))
         self.last = Conv(down[-1], config.latent, 3, padding=1)
         if config.residual:
             nn.init.zeros_(self.last.weight)
@@ -129,22 +131,23 @@ class Mapping(nn.Module):
         return valid_map(mask, any_pixel=self.config.mask_input)
 
 
-def _conv_block(in_channels: int, out_channels: int, norm: Norm) -> ConvBlock:
-    return ConvBlock(in_channels, out_channels, kernel=3, padding=1, norm=norm)
+def _conv_block(in_channels: int, out_channels: int, config: MappingConfig) -> ConvBlock:
+    return ConvBlock(in_channels, out_channels, kernel=3, padding=1, norm=config.norm, leak=config.leak)
 
 
 def _trunk(config: MappingConfig) -> list[nn.Module]:
-    blocks: list[nn.Module] = [ResBlock(config.width, norm=config.norm) for _ in range(config.blocks)]
+    blocks: list[nn.Module] = [ResBlock(config.width, norm=config.norm, leak=config.leak) for _ in range(config.blocks)]
     if config.attention == "non_local":
         non_local = PartialNonLocal(
             config.width,
             blocks=config.non_local_blocks,
             norm=config.norm,
+            leak=config.leak,
             scaled=config.scaled,
             window=config.window,
         )
         blocks.insert(config.blocks_before, non_local)
     elif config.attention == "patch":
         for scale, patch in enumerate(PATCH_SIZES):
-            blocks.insert(2 + 3 * scale, PatchAttention(config.width, patch=patch, norm=config.norm))
+            blocks.insert(2 + 3 * scale, PatchAttention(config.width, patch=patch, norm=config.norm, leak=config.leak))
     return blocks

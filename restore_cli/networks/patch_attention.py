@@ -23,10 +23,10 @@ PATCH_CHUNK = 512
 class PatchAttention(nn.Module):
     """x = ResBlock(z); damaged patches of x replaced; Conv3([z, x, damage]) joins them."""
 
-    def __init__(self, channels: int, *, patch: int, norm: Norm) -> None:
+    def __init__(self, channels: int, *, patch: int, norm: Norm, leak: float = 0.0) -> None:
         super().__init__()
         self.patch = patch
-        self.res_block = ResBlock(channels, norm=norm)
+        self.res_block = ResBlock(channels, norm=norm, leak=leak)
         self.combine = Conv(2 * channels + 1, channels, 3, padding=1)
 
     def forward(self, z: Tensor, damage: Tensor) -> Tensor:

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from restore_cli.networks.blocks import activation
+
 TERMS = 7
 """A channel of the result is a weighted sum of R, G, B, their squares, and 1."""
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
@@ -32,6 +34,8 @@ class ToneConfig:
     """Side in pixels of the square that the photo is shrunk to, a multiple of 16."""
     width: int = 32
     """Channels of the first convolution; the deeper ones have up to four times as many."""
+    leak: float = 0.0
+    """Slope of the ReLUs below zero; plain ones die."""
 
     def __post_init__(self) -> None:
         if self.thumbnail < 16 or self.thumbnail % 16:
@@ -49,13 +53,17 @@ class ToneNet(nn.Module):
     def __init__(self, config: ToneConfig) -> None:
         super().__init__()
         self.config = config
-        w = config.width
-        self.shrink = nn.Sequential(_halve(7, w), _halve(w, 2 * w), _halve(2 * w, 4 * w))
+        w, leak = config.width, config.leak
+        self.shrink = nn.Sequential(_halve(7, w, leak), _halve(w, 2 * w, leak), _halve(2 * w, 4 * w, leak))
         self.local = nn.Sequential(
-            nn.Conv2d(4 * w, 4 * w, 3, padding=1), nn.ReLU(), nn.Conv2d(4 * w, 4 * w, 3, padding=1)
+            nn.Conv2d(4 * w, 4 * w, 3, padding=1), activation(leak), nn.Conv2d(4 * w, 4 * w, 3, padding=1)
         )
-        self.overall = nn.Sequential(_halve(4 * w, 4 * w), nn.Conv2d(4 * w, 4 * w, 3, padding=1), nn.ReLU())
-        self.pooled = nn.Sequential(nn.Linear(8 * w + 3 * len(QUANTILES), 8 * w), nn.ReLU(), nn.Linear(8 * w, 4 * w))
+        self.overall = nn.Sequential(
+            _halve(4 * w, 4 * w, leak), nn.Conv2d(4 * w, 4 * w, 3, padding=1), activation(leak)
+        )
+        pooled = 8 * w + 3 * len(QUANTILES)
+        self.pooled = nn.Sequential(nn.Linear(pooled, 8 * w), activation(leak), nn.Linear(8 * w, 4 * w))
+        self.act = activation(leak)
         self.answer = nn.Conv2d(4 * w, 3 * TERMS + 3, 1)
         nn.init.zeros_(self.answer.weight)
         nn.init.zeros_(self.answer.bias)  # type: ignore[arg-type]
@@ -74,7 +82,7 @@ class ToneNet(nn.Module):
         x = self.shrink(torch.cat([photo, stretched, damage], dim=1))
         wide = self.overall(x)
         whole = self.pooled(torch.cat([wide.mean(dim=(2, 3)), wide.amax(dim=(2, 3)), levels.flatten(1)], dim=1))
-        answer = self.answer(F.relu(self.local(x) + whole[:, :, None, None]))
+        answer = self.answer(self.act(self.local(x) + whole[:, :, None, None]))
         return _in_terms_of_levels(answer, gain, offset)
 
 
@@ -127,5 +135,5 @@ def _shares(first: int, count: int, size: int, transforms: Tensor) -> Tensor:
     return (1 - distance).clamp_min(0).to(transforms.dtype)
 
 
-def _halve(in_channels: int, out_channels: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=1), nn.ReLU())
+def _halve(in_channels: int, out_channels: int, leak: float) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=1), activation(leak))

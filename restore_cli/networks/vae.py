@@ -33,6 +33,8 @@ class VAEConfig:
     """Residual blocks in the encoder, and as many in the decoder."""
     norm: Norm = "instance"
     """"instance" for the released weights; "none" keeps each photo's own tone."""
+    leak: float = 0.0
+    """Slope of the ReLUs below zero; 0 as released."""
     output: Literal["tanh", "linear"] = "tanh"
     """Last activation of the decoder; "linear" may leave [-1, 1] and is clamped where pixels are made."""
     patch_skip: bool = False
@@ -56,12 +58,12 @@ class Encoder(nn.Module):
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
-        w, norm = config.width, config.norm
-        self.stem = ConvBlock(3, w, kernel=7, padding=3, norm=norm, reflect=True)
-        self.down1 = ConvBlock(w, w, kernel=4, stride=2, padding=1, norm=norm)
-        self.down2 = ConvBlock(w, config.latent, kernel=4, stride=2, padding=1, norm=norm)
+        w, norm, leak = config.width, config.norm, config.leak
+        self.stem = ConvBlock(3, w, kernel=7, padding=3, norm=norm, leak=leak, reflect=True)
+        self.down1 = ConvBlock(w, w, kernel=4, stride=2, padding=1, norm=norm, leak=leak)
+        self.down2 = ConvBlock(w, config.latent, kernel=4, stride=2, padding=1, norm=norm, leak=leak)
         self.patch = Conv(3, config.latent, 4, stride=4) if config.patch_skip else None
-        self.blocks = nn.Sequential(*(ResBlock(config.latent, norm=norm) for _ in range(config.blocks)))
+        self.blocks = nn.Sequential(*(ResBlock(config.latent, norm=norm, leak=leak) for _ in range(config.blocks)))
         if self.patch is not None:
             _start_as_patch_identity(self.patch)
             with torch.no_grad():  # small beside the patch, but not zero: a ReLU at zero would never learn
@@ -80,10 +82,10 @@ class Decoder(nn.Module):
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
-        w, norm = config.width, config.norm
-        self.blocks = nn.Sequential(*(ResBlock(config.latent, norm=norm) for _ in range(config.blocks)))
-        self.up1 = UpBlock(config.latent, w, norm=norm)
-        self.up2 = UpBlock(w, w, norm=norm)
+        w, norm, leak = config.width, config.norm, config.leak
+        self.blocks = nn.Sequential(*(ResBlock(config.latent, norm=norm, leak=leak) for _ in range(config.blocks)))
+        self.up1 = UpBlock(config.latent, w, norm=norm, leak=leak)
+        self.up2 = UpBlock(w, w, norm=norm, leak=leak)
         self.head = Conv(w, 3, 7, padding=3, padding_mode="reflect")
         self.patch = nn.ConvTranspose2d(config.latent, 3, 4, stride=4) if config.patch_skip else None
         self.output = nn.Tanh() if config.output == "tanh" else nn.Identity()

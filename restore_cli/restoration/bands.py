@@ -84,7 +84,7 @@ class _Walk:
         width = encoder.stem.conv.out_channels
         stem = self._computed(encoder.stem, image)
         half = self.shelf.plane(width, 2 * self.height, 2 * self.width)
-        down = bands.layer(encoder.down1.conv, encoder.down1.norm, stem, half, relu=True)
+        down = bands.layer(encoder.down1.conv, encoder.down1.norm, stem, half, act=encoder.down1.act)
         latent = self._kept(encoder.down2, down, self.plane(encoder.down2.conv.out_channels))
         if encoder.patch is not None:
             beside, patch = latent, encoder.patch
@@ -116,7 +116,7 @@ class _Walk:
                 x = bands.res_block(layer, x, spare, x.plane)
         for block in ramp_out:
             x = self._kept(block, x, self.plane(block.conv.out_channels))
-        out = bands.layer(mapping.last, None, x, self.plane(mapping.config.latent), relu=False)
+        out = bands.layer(mapping.last, None, x, self.plane(mapping.config.latent), act=None)
         if mapping.config.residual:
             return bands.write(out.plane, lambda top, bottom: out.rows(top, bottom).add_(latent.rows(top, bottom)))
         return out
@@ -126,7 +126,7 @@ class _Walk:
         decoder, bands = self.task.way.decoder, self.bands
         z = self._blocks(decoder.blocks, latent)
         half = self.shelf.plane(decoder.up1.conv.out_channels, 2 * self.height, 2 * self.width)
-        up1 = bands.layer(decoder.up1.conv, decoder.up1.norm, z, half, relu=True)
+        up1 = bands.layer(decoder.up1.conv, decoder.up1.norm, z, half, act=decoder.up1.act)
         up2 = self._computed(decoder.up2, up1)
         for top, bottom in bands.cuts(4 * self.height):
             yield top, self._head(decoder, up2, z, top, bottom)
@@ -138,12 +138,12 @@ class _Walk:
         return decoder.output(pixels)  # type: ignore[no-any-return]
 
     def _kept(self, block: ConvBlock, source: Rows, target: Plane) -> Field:
-        return self.bands.layer(block.conv, block.norm, source, target, relu=True)
+        return self.bands.layer(block.conv, block.norm, source, target, act=block.act)
 
     def _computed(self, block: ConvBlock | UpBlock, source: Rows) -> Computed:
         """A convolution block at full size: run once for its statistics, and again for every reader."""
         conv, norm = block.conv, block.norm
-        return Computed(conv, source, self.bands, self.bands.moments(conv, norm, source), relu=True)
+        return Computed(conv, source, self.bands, self.bands.moments(conv, norm, source), act=block.act)
 
     def _blocks(self, blocks: nn.Sequential, x: Field) -> Field:
         """Residual blocks, in the plane of x."""
@@ -159,7 +159,7 @@ class _Walk:
         if block.norm_kind == "none" and bool(valid.all()):
             return x  # nothing is rebuilt, and no statistics are missed
         asked = answer_all(block, x, valid, answers, self.bands)
-        rebuilt = self.bands.layer(block.W, None, asked, answers, relu=False)
+        rebuilt = self.bands.layer(block.W, None, asked, answers, act=None)
         rebuilt = self._blocks(block.res_block, rebuilt)
 
         def blended(top: int, bottom: int) -> Tensor:
@@ -174,7 +174,7 @@ class _Walk:
         damage = torch.cat([self._touched(top, bottom) for top, bottom in self.bands.cuts(self.height)])
         replace_damaged(composed.plane, damage, layer.patch, self.bands)
         joined = _Joined(z, composed, damage)
-        return self.bands.layer(layer.combine, None, joined, spare, relu=False)
+        return self.bands.layer(layer.combine, None, joined, spare, act=None)
 
     def _valid(self) -> Tensor:
         """(h, w) bool: the positions that are sound by the model's rule."""

@@ -38,7 +38,7 @@ class Field:
 
     plane: Plane
     moments: Moments | None = None
-    relu: bool = False
+    act: nn.Module | None = None
 
     @property
     def height(self) -> int:
@@ -47,7 +47,7 @@ class Field:
 
     def rows(self, top: int, bottom: int) -> Tensor:
         """Rows top..bottom, (1, C, bottom - top, W) float32."""
-        return _activate(self.plane.rows(top, bottom), self.moments, self.relu)
+        return _activate(self.plane.rows(top, bottom), self.moments, self.act)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Computed:
     source: Rows
     bands: Bands
     moments: Moments | None = None
-    relu: bool = False
+    act: nn.Module | None = None
 
     @property
     def height(self) -> int:
@@ -67,7 +67,7 @@ class Computed:
 
     def rows(self, top: int, bottom: int) -> Tensor:
         """Rows top..bottom, (1, C, bottom - top, W) float32."""
-        return _activate(self.bands.convolved(self.conv, self.source, top, bottom), self.moments, self.relu)
+        return _activate(self.bands.convolved(self.conv, self.source, top, bottom), self.moments, self.act)
 
 
 class Sliding:
@@ -161,9 +161,11 @@ class Bands:
             return None
         return self._pass(conv, norm, source, None)
 
-    def layer(self, conv: nn.Module, norm: nn.Module | None, source: Rows, target: Plane, *, relu: bool) -> Field:
+    def layer(
+        self, conv: nn.Module, norm: nn.Module | None, source: Rows, target: Plane, *, act: nn.Module | None
+    ) -> Field:
         """A convolution's output kept in `target`, which may be the plane that `source` reads."""
-        return Field(target, self._pass(conv, norm, source, target), relu)
+        return Field(target, self._pass(conv, norm, source, target), act)
 
     def _pass(
         self, conv: nn.Module, norm: nn.Module | None, source: Rows, target: Plane | None, beside: Rows | None = None
@@ -183,11 +185,11 @@ class Bands:
 
     def res_block(self, block: ResBlock, x: Field, spare: Plane, target: Plane) -> Field:
         """x + block(x) in `target`, which is the plane of x or `spare`; what x holds is used up if it is its own."""
-        hidden = self.layer(block.conv1, block.norm1, x, spare, relu=True)
+        hidden = self.layer(block.conv1, block.norm1, x, spare, act=block.act)
         if not isinstance(block.norm2, nn.InstanceNorm2d):
             self._pass(block.conv2, None, hidden, target, beside=x)
             return Field(target)
-        change = self.layer(block.conv2, block.norm2, hidden, spare, relu=False)
+        change = self.layer(block.conv2, block.norm2, hidden, spare, act=None)
         return self.write(target, lambda top, bottom: x.rows(top, bottom).add_(change.rows(top, bottom)))
 
     def write(self, target: Plane, rows: RowsOf) -> Field:
@@ -197,10 +199,10 @@ class Bands:
         return Field(target)
 
 
-def _activate(rows: Tensor, moments: Moments | None, relu: bool) -> Tensor:
+def _activate(rows: Tensor, moments: Moments | None, act: nn.Module | None) -> Tensor:
     if moments is not None:
         rows = rows.sub_(moments.mean).mul_(moments.scale)
-    return rows.relu_() if relu else rows
+    return rows if act is None else act(rows)  # type: ignore[no-any-return]
 
 
 def _height_after(conv: nn.Module, height: int) -> int:

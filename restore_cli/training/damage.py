@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from restore_cli.training import strokes
 from restore_cli.training.outlines import DamageOutlines
-from restore_cli.training.pasting import paste_outline
+from restore_cli.training.pasting import paste_outline, turned
 from restore_cli.training.prints import PATCH_3X3, DamagedPrint, Picture, log_uniform
 from restore_cli.training.recipes import Recipe
 
@@ -41,6 +41,8 @@ def damage(
         add_torn_edge(photo)
     if outlines is not None and rng.random() < recipe.outline_chance:
         add_outlines(photo, outlines)
+    if outlines is not None and recipe.film_chance and rng.random() < recipe.film_chance:
+        add_film(photo, outlines)
     return photo.picture, photo.mask
 
 
@@ -214,4 +216,17 @@ def add_outlines(photo: DamagedPrint, outlines: DamageOutlines) -> None:
         canvas = photo.canvas()
         for _ in range(photo.count(photo.recipe.outline_rate, most=60)):
             paste_outline(canvas, rng, outlines, photo.scale, largest_px=photo.recipe.outline_px)
+        photo.cover(canvas, photo.light_or_dark(), soft_px=photo.softness(), uneven=rng.uniform(0, 0.7))
+
+
+def add_film(photo: DamagedPrint, outlines: DamageOutlines) -> None:
+    """Regions of film frames' maps laid over the whole print, each light or dark, half transparent."""
+    rng, (low, high) = photo.rng, photo.recipe.film_layers
+    for _ in range(int(rng.integers(int(low), int(high) + 1))):
+        zoom = photo.scale * log_uniform(rng, *photo.recipe.film_zoom)
+        region = outlines.region(rng, (max(1, round(photo.height / zoom)), max(1, round(photo.width / zoom))))
+        if region is None:
+            return
+        shrinking = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
+        canvas = np.asarray(cv2.resize(turned(region, rng), photo.size[::-1], interpolation=shrinking), np.uint8)
         photo.cover(canvas, photo.light_or_dark(), soft_px=photo.softness(), uneven=rng.uniform(0, 0.7))

@@ -26,6 +26,21 @@ def gradient_l1(image: Tensor, target: Tensor) -> Tensor:
     return across + down
 
 
+def laplacian_l1(image: Tensor, target: Tensor, levels: int = 4) -> Tensor:
+    """L1 between each octave of detail of (B, C, H, W) images, and of what is left after `levels` octaves (Burt 1983).
+
+    Where a whole photo is too dark, L1 alone has the same sign at every pixel and says nothing about the noise there.
+    """
+    rest = image - target
+    total = rest.new_zeros(())
+    for _ in range(levels):
+        coarse = F.avg_pool2d(rest, 2, ceil_mode=True)
+        smooth = F.interpolate(coarse, size=rest.shape[-2:], mode="bilinear", align_corners=False)
+        total = total + (rest - smooth).abs().mean()
+        rest = coarse
+    return total + rest.abs().mean()
+
+
 def balanced_cross_entropy(logits: Tensor, mask: Tensor) -> Tensor:
     """Cross entropy in which damaged and sound pixels of each picture weigh the same. Both (B, 1, H, W).
 

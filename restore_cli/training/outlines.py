@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from restore_cli.errors import NoPhotosFound
 
@@ -38,6 +39,12 @@ class _Packed:
         first, last = left // 8, (left + width + 7) // 8
         unpacked = np.unpackbits(self.bits[top : top + height, first:last], axis=1)
         return np.asarray(unpacked[:, left - 8 * first :][:, :width] * np.uint8(255), np.uint8)
+
+    def random_region(self, rng: np.random.Generator, limit_px: tuple[int, int]) -> Outline:
+        height, width = min(self.size[0], limit_px[0]), min(self.size[1], limit_px[1])
+        top = int(rng.integers(self.size[0] - height + 1))
+        left = int(rng.integers(self.size[1] - width + 1))
+        return self.region(top, left, height, width)
 
 
 @dataclass
@@ -71,13 +78,15 @@ class DamageOutlines:
         packed = self._packed(self._choose(rng))
         if packed is None:
             return None
-        height, width = packed.size
-        if max(height, width) < MAP_SIDE_PX:
-            return packed.region(0, 0, height, width)
-        cut_height, cut_width = min(height, limit_px[0]), min(width, limit_px[1])
-        top = int(rng.integers(height - cut_height + 1))
-        left = int(rng.integers(width - cut_width + 1))
-        return packed.region(top, left, cut_height, cut_width)
+        if max(packed.size) < MAP_SIDE_PX:
+            return packed.region(0, 0, *packed.size)
+        return packed.random_region(rng, limit_px)
+
+    def region(self, rng: np.random.Generator, limit_px: tuple[int, int]) -> Outline | None:
+        """A region of a whole frame's map, at most `limit_px` (height, width) large; None if there are no such maps."""
+        maps = self._maps
+        packed = self._packed(maps[int(rng.integers(len(maps)))]) if maps else None
+        return None if packed is None else packed.random_region(rng, limit_px)
 
     def _choose(self, rng: np.random.Generator) -> Path:
         """A folder first, then a file in it: kinds with few files count as much as those with many."""
@@ -93,6 +102,12 @@ class DamageOutlines:
                 folders.setdefault(path.parent, []).append(path)
             self._kinds = list(folders.values())
         return self._kinds
+
+    @property
+    def _maps(self) -> list[Path]:
+        if not hasattr(self, "_map_files"):
+            self._map_files = [path for path in self.files if max(_size_px(path)) >= MAP_SIDE_PX]
+        return self._map_files
 
     def _packed(self, path: Path) -> _Packed | None:
         if path not in self._cache:
@@ -113,3 +128,12 @@ class DamageOutlines:
             self.skipped += 1
             return None
         return _Packed.pack(picture > 127)
+
+
+def _size_px(path: Path) -> tuple[int, int]:
+    """Width and height as the file's header says; zeros if it cannot be read, which `_decode` reports."""
+    try:
+        with Image.open(path) as picture:
+            return picture.width, picture.height
+    except OSError:
+        return 0, 0

@@ -24,7 +24,7 @@ def paste_outline(
     outline = outlines.draw(rng, (max(16, round(1.2 * height / scale)), max(16, round(1.2 * width / scale))))
     if outline is None:
         return
-    outline = _turned(outline, rng)
+    outline = turned(outline, rng)
     factor = scale * log_uniform(rng, 0.25, 1.0)
     largest = scale * np.sqrt(largest_px / max(1, cv2.countNonZero(outline)))
     factor = min(factor, largest)
@@ -38,7 +38,7 @@ def paste_outline(
     _paste_brighter(canvas, np.asarray(shaped, np.uint8), top, left)
 
 
-def _turned(outline: Canvas, rng: np.random.Generator) -> Canvas:
+def turned(outline: Canvas, rng: np.random.Generator) -> Canvas:
     """One of the eight turns and flips."""
     if rng.random() < 0.5:
         outline = outline.T

@@ -23,7 +23,7 @@ from restore_cli.networks.discriminator import Discriminator, DiscriminatorConfi
 from restore_cli.training.adversary import fool, tell_apart
 from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, validation_samples
-from restore_cli.training.losses import dissimilarity, gradient_l1, perceptual, psnr_of_tensors
+from restore_cli.training.losses import dissimilarity, gradient_l1, laplacian_l1, perceptual, psnr_of_tensors
 from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
 from restore_cli.training.preparation import Preparation
@@ -47,6 +47,8 @@ class MappingStageConfig:
     """Between the mapped latent and VAE B's latent of the clean photo."""
     image_l1: float = 0.0
     gradient: float = 0.0
+    laplacian: float = 0.0
+    """L1 in octaves, so that noise is seen in spite of a tone that is off."""
     ssim: float = 0.0
     """Times one minus the structural similarity."""
     gan: float = 0.0
@@ -131,6 +133,7 @@ class MappingStage:
         of_picture = (
             self.config.image_l1,
             self.config.gradient,
+            self.config.laplacian,
             self.config.ssim,
             self.config.gan,
             self.config.perceptual,
@@ -147,6 +150,8 @@ class MappingStage:
         if config.image_l1 or config.gradient:
             losses["image_l1"] = config.image_l1 * F.l1_loss(restored, clean)
             losses["gradient"] = config.gradient * gradient_l1(restored, clean)
+        if config.laplacian:
+            losses["laplacian"] = config.laplacian * laplacian_l1(restored, clean)
         if config.ssim:
             losses["ssim"] = config.ssim * dissimilarity(restored, clean)
         if config.gan:

@@ -21,3 +21,12 @@ def test_instance_norm_forgets_brightness_and_none_keeps_it():
     for norm, forgets in (("instance", True), ("none", False)):
         block = ConvBlock(3, 4, kernel=3, padding=1, norm=norm, reflect=True)
         assert torch.allclose(block(x), block(x + 2), atol=1e-4) == forgets
+
+
+def test_with_a_leak_no_channel_dies():
+    """Of the bundled model a whole layer once answered zero for every photo, and so learned nothing any more."""
+    block = ConvBlock(3, 4, kernel=3, padding=1, norm="none", leak=0.2)
+    torch.nn.init.constant_(block.conv.bias, -9.0)
+    block(torch.rand(1, 3, 8, 8)).sum().backward()
+    assert block.conv.weight.grad.abs().min() > 0
+    assert ConvBlock(3, 4, kernel=3, padding=1, norm="none")(torch.randn(1, 3, 8, 8)).min() == 0

@@ -26,6 +26,7 @@ OURS = MappingConfig(
     attention="non_local",
     scaled=True,
     norm="none",
+    leak=0.2,
     residual=True,
     mask_input=True,
 )
@@ -34,7 +35,9 @@ OURS = MappingConfig(
 def task(config: MappingConfig, seed: int = 0) -> Task:
     """A photo with scratches, brighter to the right so that statistics of its parts differ, and random weights."""
     torch.manual_seed(seed)
-    vae_config = VAEConfig(width=6, latent=config.latent, blocks=1, norm=config.norm, patch_skip=config.latent >= 48)
+    vae_config = VAEConfig(
+        width=6, latent=config.latent, blocks=1, norm=config.norm, leak=config.leak, patch_skip=config.latent >= 48
+    )
     encoder, decoder = VAE(vae_config).eval(), VAE(vae_config).eval()
     mapping = Mapping(config).eval()
     if config.residual:

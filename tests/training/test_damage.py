@@ -136,3 +136,19 @@ def test_real_outlines_are_pasted(photo: Picture, tmp_path: Path) -> None:
     sheet = print_of(photo, 1)
     kinds.add_outlines(sheet, DamageOutlines.load(tmp_path))
     assert 0 < sheet.mask.mean() < 0.5
+
+
+def test_film_damage_lies_all_over_the_print_at_the_maps_own_size(photo: Picture, tmp_path: Path) -> None:
+    """A map with a speck of 8 x 8 in every 40 x 40: a print of that size at zoom 1 has as many, and as large."""
+    frame = np.zeros((1200, 1600), np.uint8)
+    for top in range(0, 1200, 40):
+        for left in range(0, 1600, 40):
+            frame[top : top + 8, left : left + 8] = 255
+    cv2.imwrite(str(tmp_path / "frame.png"), frame)
+    recipe = replace(PICKY, film_layers=(1, 1), film_zoom=(1.0, 1.0), opacity=(1.0, 1.0))
+    sheet = print_of(photo, 3, recipe)
+    kinds.add_film(sheet, DamageOutlines.load(tmp_path))
+    assert sheet.mask.mean() == pytest.approx(0.04, rel=0.6)  # soft edges, and where print and paint are alike
+    height, width = (size // 2 for size in photo.shape[:2])
+    quarters = [sheet.mask[y : y + height, x : x + width].any() for y in (0, height) for x in (0, width)]
+    assert all(quarters)

@@ -23,6 +23,21 @@ def test_gradient_l1_sees_edges_and_not_brightness():
     assert losses.gradient_l1(target + 5, target).item() == 0
 
 
+def test_laplacian_l1_of_a_tone_is_the_tone():
+    image, target = torch.full((1, 3, 48, 32), 0.3), torch.zeros(1, 3, 48, 32)
+    assert losses.laplacian_l1(image, target).item() == pytest.approx(0.3)
+
+
+def test_laplacian_l1_sees_noise_behind_a_tone_that_is_off():
+    """What L1 alone does not: with every pixel too dark its gradient is the same with and without noise."""
+    noise = 0.1 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    target = torch.ones_like(noise)
+    assert (noise - target).abs().mean().item() == pytest.approx(1.0, abs=0.01)
+    quiet, noisy = (losses.laplacian_l1(image, target).item() for image in (torch.zeros_like(noise), noise))
+    assert quiet == pytest.approx(1.0)
+    assert noisy > quiet + 0.1
+
+
 def test_balanced_cross_entropy_weighs_both_kinds_the_same():
     """One damaged pixel of four, logit 0 everywhere: each kind contributes half of log 2."""
     mask = torch.tensor([[[[1.0, 0, 0, 0]]]])

@@ -64,3 +64,18 @@ def test_every_kind_counts_the_same(tmp_path: Path) -> None:
     drawn = [outlines.draw(rng, (8, 8)) for _ in range(200)]
     few = np.mean([outline is not None and outline.shape == (6, 6) for outline in drawn])
     assert few == pytest.approx(0.5, abs=0.11)  # three standard errors
+
+
+def test_a_region_is_cut_of_whole_frames_alone(tmp_path: Path) -> None:
+    """Small outlines lie in the same folder and are no frames; what cannot be read neither."""
+    whole = (np.random.default_rng(0).random((60, MAP_SIDE_PX + 3)) < 0.5).astype(np.uint8) * 255
+    save(tmp_path / "hair" / "a.png", np.full((40, 40), 255, np.uint8))
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    assert DamageOutlines.load(tmp_path).region(np.random.default_rng(0), (24, 31)) is None
+    save(tmp_path / "map.png", whole)
+    outlines = DamageOutlines.load(tmp_path)
+    windows = np.lib.stride_tricks.sliding_window_view(whole, (24, 31))
+    for seed in range(5):
+        region = outlines.region(np.random.default_rng(seed), (24, 31))
+        assert region is not None
+        assert (windows == region).all(axis=(2, 3)).any()
