@@ -100,8 +100,8 @@ class Recipe:
 # The first two are what models are measured with: damage in proportion to the picture, and every picture aged. They
 # must not change, or figures could no longer be compared; what came later is in the third alone. The second was set so
 # that methods which learn nothing fare about as on the benchmark that our targets come from (in brackets): photos at
-# 510 px come in at 17.4 dB and SSIM 0.53 (16.7, 0.50), OpenCV with the true mask gives 19.1 dB and 0.60 (18.9, 0.60),
-# a top-hat finds the damage with F1 0.49 (0.54) and AUC 0.87 (0.915): benchmarks/bench_recipes.py.
+# 510 px come in at 17.2 dB and SSIM 0.51 (16.7, 0.50), OpenCV with the true mask gives 19.0 dB and 0.60 (18.9, 0.60),
+# a top-hat finds the damage with F1 0.51 (0.54) and AUC 0.87 (0.915): benchmarks/bench_recipes.py.
 PUBLISHED = Recipe(name="published", published_share=1.0, enlarge=(1.0, 1.0))
 REALISTIC = Recipe(
     name="realistic",
