@@ -220,7 +220,10 @@ def add_outlines(photo: DamagedPrint, outlines: DamageOutlines) -> None:
 
 
 def add_film(photo: DamagedPrint, outlines: DamageOutlines) -> None:
-    """Regions of film frames' maps laid over the whole print, each light or dark, half transparent."""
+    """Regions of film frames' maps laid over the whole print, each light or dark, half transparent.
+
+    One that was turned upright is stretched to a print that is not.
+    """
     rng, (low, high) = photo.rng, photo.recipe.film_layers
     for _ in range(int(rng.integers(int(low), int(high) + 1))):
         zoom = photo.scale * log_uniform(rng, *photo.recipe.film_zoom)
