@@ -41,7 +41,7 @@ def damage(
         add_torn_edge(photo)
     if outlines is not None and rng.random() < recipe.outline_chance:
         add_outlines(photo, outlines)
-    if outlines is not None and recipe.film_chance and rng.random() < recipe.film_chance:
+    if recipe.film_chance and rng.random() < recipe.film_chance:
         add_film(photo, outlines)
     return photo.picture, photo.mask
 
@@ -219,17 +219,20 @@ def add_outlines(photo: DamagedPrint, outlines: DamageOutlines) -> None:
         photo.cover(canvas, photo.light_or_dark(), soft_px=photo.softness(), uneven=rng.uniform(0, 0.7))
 
 
-def add_film(photo: DamagedPrint, outlines: DamageOutlines) -> None:
+def add_film(photo: DamagedPrint, outlines: DamageOutlines | None) -> None:
     """Regions of film frames' maps laid over the whole print, each light or dark, half transparent.
 
-    One that was turned upright is stretched to a print that is not.
+    One that was turned upright is stretched to a print that is not. Without maps each layer is dust, hairs or scratches
+    of our own drawing, so that a folder of photos is enough to learn from.
     """
     rng, (low, high) = photo.rng, photo.recipe.film_layers
     for _ in range(int(rng.integers(int(low), int(high) + 1))):
         zoom = photo.scale * log_uniform(rng, *photo.recipe.film_zoom)
-        region = outlines.region(rng, (max(1, round(photo.height / zoom)), max(1, round(photo.width / zoom))))
+        limit = max(1, round(photo.height / zoom)), max(1, round(photo.width / zoom))
+        region = None if outlines is None else outlines.region(rng, limit)
         if region is None:
-            return
+            (add_dust, add_hairs, add_scratches)[int(rng.integers(3))](photo)
+            continue
         shrinking = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
         canvas = np.asarray(cv2.resize(turned(region, rng), photo.size[::-1], interpolation=shrinking), np.uint8)
         photo.cover(canvas, photo.light_or_dark(), soft_px=photo.softness(), uneven=rng.uniform(0, 0.7))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -94,20 +95,16 @@ class DamageOutlines:
         kind = kinds[int(rng.integers(len(kinds)))]
         return kind[int(rng.integers(len(kind)))]
 
-    @property
+    @cached_property
     def _by_folder(self) -> list[list[Path]]:
-        if not hasattr(self, "_kinds"):
-            folders: dict[Path, list[Path]] = {}
-            for path in self.files:
-                folders.setdefault(path.parent, []).append(path)
-            self._kinds = list(folders.values())
-        return self._kinds
+        folders: dict[Path, list[Path]] = {}
+        for path in self.files:
+            folders.setdefault(path.parent, []).append(path)
+        return list(folders.values())
 
-    @property
+    @cached_property
     def _maps(self) -> list[Path]:
-        if not hasattr(self, "_map_files"):
-            self._map_files = [path for path in self.files if max(_size_px(path)) >= MAP_SIDE_PX]
-        return self._map_files
+        return [path for path in self.files if max(_size_px(path)) >= MAP_SIDE_PX]
 
     def _packed(self, path: Path) -> _Packed | None:
         if path not in self._cache:
@@ -135,5 +132,5 @@ def _size_px(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as picture:
             return picture.width, picture.height
-    except OSError:
+    except (OSError, Image.DecompressionBombError):
         return 0, 0

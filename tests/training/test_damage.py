@@ -148,7 +148,20 @@ def test_film_damage_lies_all_over_the_print_at_the_maps_own_size(photo: Picture
     recipe = replace(PICKY, film_layers=(1, 1), film_zoom=(1.0, 1.0), opacity=(1.0, 1.0))
     sheet = print_of(photo, 3, recipe)
     kinds.add_film(sheet, DamageOutlines.load(tmp_path))
-    assert sheet.mask.mean() == pytest.approx(0.04, rel=0.6)  # soft edges, and where print and paint are alike
+    specks = cv2.connectedComponents(sheet.mask.astype(np.uint8))[0] - 1
+    assert specks == pytest.approx(photo.shape[0] * photo.shape[1] / 1600, rel=0.5)  # cut at the edges, or unseen
+    assert sheet.mask.mean() == pytest.approx(0.04, rel=0.6)
     height, width = (size // 2 for size in photo.shape[:2])
     quarters = [sheet.mask[y : y + height, x : x + width].any() for y in (0, height) for x in (0, width)]
     assert all(quarters)
+
+
+@pytest.mark.parametrize("outlines_given", [False, True])
+def test_the_realistic_recipe_damages_prints_without_maps_too(
+    photo: Picture, tmp_path: Path, outlines_given: bool
+) -> None:
+    """A folder of photos is enough: `--damage` may be missing, or hold no whole frames."""
+    cv2.imwrite(str(tmp_path / "small.png"), np.full((9, 9), 255, np.uint8))
+    outlines = DamageOutlines.load(tmp_path) if outlines_given else None
+    recipe = replace(REALISTIC, fold_chance=0.0)
+    assert all(kinds.damage(photo, np.random.default_rng(seed), recipe, 1.0, outlines)[1].any() for seed in range(5))
