@@ -10,10 +10,10 @@ set -euo pipefail
 clean=$1 old=$2 damage=$3 out=$4 minutes=${5:-0} length=${6:-small}
 start=$SECONDS
 
-train() { # STAGE [OPTION...]
-  local stage=$1 left=() resume=()
-  shift
-  [ -e "$out/$stage.done" ] && return
+train() { # STAGE CONFIG [OPTION...]
+  local stage=$1 config=$2 left=() resume=()
+  shift 2
+  [ -e "$out/$config.done" ] && return
   [ -e "$out/$stage.ckpt" ] && resume=(--resume)
   if [ "$minutes" -gt 0 ]; then
     local seconds=$((60 * minutes - (SECONDS - start)))
@@ -21,12 +21,13 @@ train() { # STAGE [OPTION...]
     left=(timeout --preserve-status --signal=TERM "$seconds")
   fi
   "${left[@]}" "${PYTHON:-python3}" -m restore_cli train "$stage" --clean "$clean" --damage "$damage" --output "$out" \
-    --config "${length}_$stage" "${resume[@]}" "$@"
-  touch "$out/$stage.done"
+    --config "$config" "${resume[@]}" "$@"
+  mv "$out/$stage.ckpt" "$out/$config.done" # a second run of the stage is no continuation of the first
 }
 
 mkdir -p "$out"
-train detector
-train tone
-train stage1 --old "$old"
-train stage2 --vae "$out"
+train detector "${length}_detector"
+train tone "${length}_tone"
+train tone finetune_tone --init "$out" # with the masks of the detector
+train stage1 "${length}_stage1" --old "$old"
+train stage2 "${length}_stage2" --vae "$out"

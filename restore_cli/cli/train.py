@@ -67,9 +67,18 @@ def stage2(
 
 @app.command()
 @trains
-def tone(*, clean: Clean, damage: Damage = None, **options: Any) -> None:
+def tone(
+    *,
+    clean: Clean,
+    init: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="A name or folder: its detector tells damage, its tone network goes on."),
+    ] = None,
+    damage: Damage = None,
+    **options: Any,
+) -> None:
     """Train the network that undoes fading and casts before the others see a photo."""
-    run_stage("tone", clean=clean, damage=damage, **options)
+    run_stage("tone", clean=clean, init=init, damage=damage, **options)
 
 
 def run_stage(stage: str, **options: Any) -> None:

@@ -38,7 +38,7 @@ def build(request: TrainRequest, loop: LoopConfig, data: DataConfig, config: Any
         return FaceStage(**common, crops=request.clean)
     common |= {"clean": request.clean, "damage": request.damage}
     if request.stage == "tone":
-        return ToneStage(**common)
+        return _tone(request, common)
     if request.stage == "stage1":
         return VAEStage(**common, old=request.old, vgg=_vgg(config.perceptual))
     if request.vae is None:
@@ -97,6 +97,18 @@ def _detector(request: TrainRequest, loop: LoopConfig, data: DataConfig, config:
         pairs=request.pairs,
         start=start,
     )
+
+
+def _tone(request: TrainRequest, common: dict[str, Any]) -> Stage:
+    if request.init is None:
+        return ToneStage(**common)
+    model = resolve_model(request.init)
+    detector = _of_kind(model.path("detector"), ScratchUNet)
+    if "tone" not in model.roles:
+        return ToneStage(**common, detector=detector)
+    start = _of_kind(model.path("tone"), ToneNet)
+    common["config"] = replace(common["config"], network=start.config)
+    return ToneStage(**common, detector=detector, start=start)
 
 
 def _vgg(weight: float) -> VGG19 | None:

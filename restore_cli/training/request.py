@@ -48,7 +48,9 @@ class TrainRequest:
     pairs: Path | None = None
     """Photos with their masks, detector only."""
     init: str | None = None
-    """Name or folder of the model, or file, whose detector is trained on, detector only."""
+    """Name or folder of a model. Its detector (or a detector's file) is trained on; the tone stage takes its masks, and
+    goes on from its tone network if it has one.
+    """
     damage: Path | None = None
     """Folder of damage outlines."""
     config: Path | None = None

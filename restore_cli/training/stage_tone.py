@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,15 +13,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from restore_cli.networks import ToneConfig, ToneNet
+from restore_cli.networks import ScratchUNet, ToneConfig, ToneNet
 from restore_cli.networks.tone import correct, thumbnail
 from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, validation_samples
 from restore_cli.training.losses import psnr_of_tensors, root_error
 from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
-from restore_cli.training.preparation import fill_damage
+from restore_cli.training.preparation import Preparation, fill_damage
 from restore_cli.training.stage import Batch, Losses, Player
+from restore_cli.training.thumbnails import DetectedThumbnails
 from restore_cli.weights.network_file import save_network
 
 VALIDATION_RECIPES = ("published", "realistic")
@@ -27,9 +30,17 @@ VALIDATION_RECIPES = ("published", "realistic")
 
 @dataclass(frozen=True, kw_only=True)
 class ToneStageConfig:
-    """The network; its loss is the root of the mean squared error of each photo."""
+    """The network; its loss is the root of the mean squared error of each photo. The rest is for training with a
+    detector's masks; without a detector they are imitated.
+    """
 
     network: ToneConfig = field(default_factory=ToneConfig)
+    threshold: tuple[float, float] = (0.3, 0.6)
+    """Range of the threshold drawn for each detected mask."""
+    true_share: float = 0.15
+    """Share of the samples that get the true mask, as with `restore --mask`."""
+    distinct: int = 8000
+    """Different samples, kept in memory and seen again in turn; 0: each is seen once."""
 
 
 class ToneStage:
@@ -38,13 +49,25 @@ class ToneStage:
     name = "tone"
 
     def __init__(
-        self, *, config: ToneStageConfig, loop: LoopConfig, data: DataConfig, clean: Path, damage: Path | None
+        self,
+        *,
+        config: ToneStageConfig,
+        loop: LoopConfig,
+        data: DataConfig,
+        clean: Path,
+        damage: Path | None,
+        detector: ScratchUNet | None = None,
+        start: ToneNet | None = None,
     ) -> None:
+        """detector: tells the damage, in training and validation. start: go on from this one, whatever its size."""
         self.config, self.loop, self.data = config, loop, data
         self.photos = PhotoFolder.find(clean, validation=data.validation_photos)
         self.damage = DamageOutlines.load(damage) if damage else None
-        self.networks = nn.ModuleDict({"tone": ToneNet(config.network)})
-        self.frozen = nn.ModuleDict()
+        self.networks = nn.ModuleDict({"tone": start or ToneNet(config.network)})
+        self.networks.requires_grad_(True)
+        self.frozen = nn.ModuleDict({} if detector is None else {"detector": detector})
+        self.detector = detector
+        self.preparation = Preparation(detector=detector, tone=None, fills=True, margin_px=0)
         self._validation: dict[str, list[Sample]] | None = None
 
     def players(self) -> tuple[Player, ...]:
@@ -63,7 +86,17 @@ class ToneStage:
     def dataset(self) -> Dataset[Sample]:
         """Aged crops of the training photos; a crop stands for the whole photo, so it has no context."""
         side, data = self.config.network.thumbnail, replace(self.data, context=0)
-        return AgedCrops(self.photos.training, data, seed=self.loop.seed, damage=self.damage, surroundings_px=side)
+        common: dict[str, Any] = {"seed": self.loop.seed, "damage": self.damage}
+        if self.detector is None:
+            return AgedCrops(self.photos.training, data, **common, surroundings_px=side)
+        return DetectedThumbnails(
+            AgedCrops(self.photos.training, data, **common),
+            copy.deepcopy(self.detector),
+            side=side,
+            threshold=self.config.threshold,
+            true_share=self.config.true_share,
+            distinct=self.config.distinct,
+        )
 
     def validate(self, networks: nn.ModuleDict) -> dict[str, float]:
         """PSNR of the thumbnails on each recipe, before and after, and of clean photos."""
@@ -86,11 +119,12 @@ class ToneStage:
     def _thumbnails(
         self, networks: nn.ModuleDict, aged: Tensor, clean: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Aged, corrected and clean, each (1, 3, S, S)."""
+        """Aged, corrected and clean, each (1, 3, S, S); damage as the detector tells it, where there is one."""
         side = self.config.network.thumbnail
         device = next(networks.parameters()).device
-        filled = fill_damage(aged[None], mask[None])
-        transforms = networks["tone"](thumbnail(aged[None], filled, mask[None], side).to(device))
+        whole = aged[None].to(device)
+        found = self.preparation.mask_in_use(whole, mask[None].to(device))
+        transforms = networks["tone"](thumbnail(whole, fill_damage(whole, found), found, side))
         small, wanted = (F.adaptive_avg_pool2d(picture[None].to(device), side) for picture in (aged, clean))
         corrected = correct(small, transforms, top=0, left=0, height=side, width=side).clamp(-1, 1)
         return small.cpu(), corrected.cpu(), wanted.cpu()
