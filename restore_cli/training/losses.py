@@ -132,7 +132,11 @@ def perceptual(made: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
     return torch.stack([w * d for w, d in zip(PERCEPTUAL_WEIGHTS, distances, strict=True)]).sum()
 
 
-def psnr_of_tensors(image: Tensor, target: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of two images in [-1, 1]; 99 where they are equal."""
-    error = float((image - target).detach().double().square().mean())
+def psnr_of_tensors(image: Tensor, target: Tensor, weight: Tensor | None = None) -> float:
+    """Peak signal-to-noise ratio in dB of two images (B, C, H, W) in [-1, 1]; 99 where they are equal.
+
+    weight: (B, 1, H, W) in [0, 1], how much each pixel counts.
+    """
+    squares = (image - target).detach().double().square()
+    error = float(squares.mean() if weight is None else (squares.mean(1, True) * weight).sum() / weight.sum())
     return min(99.0, 10 * math.log10(4 / error)) if error else 99.0

@@ -22,7 +22,7 @@ from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
 from restore_cli.training.preparation import Preparation, fill_damage
 from restore_cli.training.stage import Batch, Losses, Player
-from restore_cli.training.thumbnails import DetectedThumbnails
+from restore_cli.training.thumbnails import DetectedThumbnails, sound_means
 from restore_cli.weights.network_file import save_network
 
 VALIDATION_RECIPES = ("published", "realistic")
@@ -107,27 +107,27 @@ class ToneStage:
             }
         figures: dict[str, float] = {}
         for recipe, samples in self._validation.items():
-            pairs = [self._thumbnails(networks, s["aged"], s["clean"], s["mask"]) for s in samples]
-            figures[f"{recipe}_aged_db"] = float(np.mean([psnr_of_tensors(a, c) for a, _, c in pairs]))
-            figures[f"{recipe}_psnr_db"] = float(np.mean([psnr_of_tensors(r, c) for _, r, c in pairs]))
-        sound = [
-            self._thumbnails(networks, s["clean"], s["clean"], torch.zeros_like(s["mask"]))
-            for s in self._validation["published"]
-        ]
-        return figures | {"sound_psnr_db": float(np.mean([psnr_of_tensors(r, c) for _, r, c in sound]))}
+            before, after = zip(
+                *(self._scores(networks, s["aged"], s["clean"], s["mask"]) for s in samples), strict=True
+            )
+            figures[f"{recipe}_aged_db"] = float(np.mean(before))
+            figures[f"{recipe}_psnr_db"] = float(np.mean(after))
+        samples = self._validation["published"]
+        sound = [self._scores(networks, s["clean"], s["clean"], torch.zeros_like(s["mask"]))[1] for s in samples]
+        return figures | {"sound_psnr_db": float(np.mean(sound))}
 
-    def _thumbnails(
-        self, networks: nn.ModuleDict, aged: Tensor, clean: Tensor, mask: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Aged, corrected and clean, each (1, 3, S, S); damage as the detector tells it, where there is one."""
+    def _scores(self, networks: nn.ModuleDict, aged: Tensor, clean: Tensor, mask: Tensor) -> tuple[float, float]:
+        """PSNR of the sound part of a thumbnail, before and after; damage as the detector tells it, if there is one."""
         side = self.config.network.thumbnail
         device = next(networks.parameters()).device
         whole = aged[None].to(device)
         found = self.preparation.mask_in_use(whole, mask[None].to(device))
         transforms = networks["tone"](thumbnail(whole, fill_damage(whole, found), found, side))
-        small, wanted = (F.adaptive_avg_pool2d(picture[None].to(device), side) for picture in (aged, clean))
+        damage = mask[None].to(device)
+        small, wanted = (sound_means(picture[None].to(device), damage, side) for picture in (aged, clean))
         corrected = correct(small, transforms, top=0, left=0, height=side, width=side).clamp(-1, 1)
-        return small.cpu(), corrected.cpu(), wanted.cpu()
+        sound = 1 - F.adaptive_avg_pool2d(damage, side)
+        return psnr_of_tensors(small, wanted, sound), psnr_of_tensors(corrected, wanted, sound)
 
     def export(self, networks: nn.ModuleDict, folder: Path) -> None:
         """Write tone.safetensors."""

@@ -16,8 +16,8 @@ from restore_cli.training.preparation import fill_damage
 
 
 class DetectedThumbnails(Dataset[Sample]):
-    """Aged crops, each standing for a whole photo, shrunk to {"aged", "clean": (3, S, S) in [-1, 1], "mask": (1, S, S),
-    share that is damaged, "surroundings": (7, S, S), see `networks.tone.thumbnail`}.
+    """Aged crops, each standing for a whole photo, shrunk to {"aged", "clean": (3, S, S) in [-1, 1], the mean of what
+    is sound, "mask": (1, S, S), the share that is damaged, "surroundings": (7, S, S), see `networks.tone.thumbnail`}.
 
     What a detector misses is no accident: broad strokes, or all that is faint in a photo. An imitation did not prepare
     the network for it. Detecting takes longer than learning, so that sample i is sample i modulo `distinct`, and the
@@ -57,8 +57,8 @@ class DetectedThumbnails(Dataset[Sample]):
         aged, mask = sample["aged"][None], sample["mask"][None]
         found = self._found(aged, mask, np.random.default_rng([self.crops.seed, number, 3]))
         shown = thumbnail(aged, fill_damage(aged, found), found, self.side)
-        small = {key: F.adaptive_avg_pool2d(sample[key], self.side) for key in ("aged", "clean", "mask")}
-        return {**small, "surroundings": shown[0]}
+        small = {key: sound_means(sample[key][None], mask, self.side)[0] for key in ("aged", "clean")}
+        return {**small, "mask": F.adaptive_avg_pool2d(sample["mask"], self.side), "surroundings": shown[0]}
 
     def _found(self, aged: Tensor, mask: Tensor, rng: np.random.Generator) -> Tensor:
         threshold = float(rng.uniform(*self.threshold))
@@ -66,3 +66,12 @@ class DetectedThumbnails(Dataset[Sample]):
             return mask
         logits: Tensor = self.detector(as_detector_sees(aged, self.detector.config.colours))
         return (logits.sigmoid() > threshold).to(mask.dtype)
+
+
+def sound_means(picture: Tensor, mask: Tensor, side: int) -> Tensor:
+    """(B, C, H, W) shrunk to (B, C, side, side): the mean of what is sound by mask (B, 1, H, W); 0 where nothing is.
+
+    In plain means a hole's rim is half a hole, and the network would learn to darken it.
+    """
+    sound = F.adaptive_avg_pool2d(1 - mask, side)
+    return F.adaptive_avg_pool2d(picture * (1 - mask), side) / sound.clamp_min(1e-4)
