@@ -39,8 +39,6 @@ class ToneStageConfig:
     """Range of the threshold drawn for each detected mask."""
     true_share: float = 0.15
     """Share of the samples that get the true mask, as with `restore --mask`."""
-    distinct: int = 8000
-    """Different samples, kept in memory and seen again in turn; 0: each is seen once."""
 
 
 class ToneStage:
@@ -95,7 +93,6 @@ class ToneStage:
             side=side,
             threshold=self.config.threshold,
             true_share=self.config.true_share,
-            distinct=self.config.distinct,
         )
 
     def validate(self, networks: nn.ModuleDict) -> dict[str, float]:
