@@ -33,7 +33,7 @@ class Preparation:
             return mask
         low, high = threshold
         with torch.no_grad():
-            probability = self._probability(self.detector, batch["aged"][:detected])
+            probability = damage_probability(self.detector, batch["aged"][:detected])
         drawn = chance.uniform(batch["number"][:detected], (1, 1, 1), seed=seed, purpose=0)
         threshold_of_each = low + (high - low) * drawn.to(mask.device)
         return torch.cat([(probability > threshold_of_each).to(mask.dtype), mask[detected:]])
@@ -42,12 +42,7 @@ class Preparation:
         """The detected mask, or the true one, (B, 1, H, W), where there is no detector."""
         if self.detector is None:
             return mask
-        return (self._probability(self.detector, aged) > THRESHOLD).to(aged.dtype)
-
-    @staticmethod
-    def _probability(detector: ScratchUNet, aged: Tensor) -> Tensor:
-        logits: Tensor = detector(as_detector_sees(aged, detector.config.colours))
-        return logits.sigmoid()
+        return (damage_probability(self.detector, aged) > THRESHOLD).to(aged.dtype)
 
     def shown(self, batch: Batch, mask: Tensor) -> Tensor:
         """What of "aged" the encoder gets, (B, 3, S, S) in [-1, 1], in the tones that "surroundings" or itself ask for.
@@ -67,6 +62,12 @@ class Preparation:
         height, width = (side + 2 * margin for side in shown.shape[2:])
         with torch.no_grad():
             return correct(shown, self.tone(small), top=margin, left=margin, height=height, width=width)
+
+
+def damage_probability(detector: ScratchUNet, aged: Tensor) -> Tensor:
+    """(B, 1, S, S) in [0, 1] for crops (B, 3, S, S) in [-1, 1]."""
+    logits: Tensor = detector(as_detector_sees(aged, detector.config.colours))
+    return logits.sigmoid()
 
 
 def fill_damage(aged: Tensor, mask: Tensor) -> Tensor:

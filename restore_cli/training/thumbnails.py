@@ -9,10 +9,9 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from restore_cli.networks import ScratchUNet
-from restore_cli.networks.inputs import as_detector_sees
 from restore_cli.networks.tone import thumbnail
 from restore_cli.training.data import AgedCrops, Sample
-from restore_cli.training.preparation import fill_damage
+from restore_cli.training.preparation import damage_probability, fill_damage
 
 
 class DetectedThumbnails(Dataset[Sample]):
@@ -53,8 +52,7 @@ class DetectedThumbnails(Dataset[Sample]):
         threshold = float(rng.uniform(*self.threshold))
         if rng.random() < self.true_share:
             return mask
-        logits: Tensor = self.detector(as_detector_sees(aged, self.detector.config.colours))
-        return (logits.sigmoid() > threshold).to(mask.dtype)
+        return (damage_probability(self.detector, aged) > threshold).to(mask.dtype)
 
 
 def sound_means(picture: Tensor, mask: Tensor, side: int) -> Tensor:

@@ -134,3 +134,15 @@ def test_root_error_leaves_out_what_does_not_count_and_takes_each_photo_alone():
     weight = torch.tensor([[[[1.0, 0.0]]], [[[1.0, 1.0]]]])
     assert losses.root_error(image, torch.zeros(2, 1, 1, 2), weight).item() == pytest.approx((3 + 5) / 2, abs=1e-3)
     assert losses.root_error(image, image, torch.zeros(2, 1, 1, 2)).item() == pytest.approx(0.01)
+
+
+def test_psnr_counts_what_has_weight() -> None:
+    image, target = torch.zeros(1, 3, 2, 2), torch.zeros(1, 3, 2, 2)
+    image[..., 0, 0] = 1.0
+    weight = torch.tensor([[0.0, 1.0], [1.0, 1.0]])[None, None]
+    assert losses.psnr_of_tensors(image, target, weight) == 99.0
+    assert losses.psnr_of_tensors(image, target) == pytest.approx(
+        12.04, abs=0.01
+    )  # a quarter of the pixels off by 1 of 2
+    weight[..., 0, 0] = 0.5
+    assert losses.psnr_of_tensors(image, target, weight) == pytest.approx(14.47, abs=0.01)  # by 0.5 of 3.5
