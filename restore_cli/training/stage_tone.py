@@ -22,7 +22,7 @@ from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
 from restore_cli.training.preparation import Preparation, fill_damage
 from restore_cli.training.stage import Batch, Losses, Player
-from restore_cli.training.thumbnails import DetectedThumbnails, sound_means
+from restore_cli.training.thumbnails import DetectedThumbnails
 from restore_cli.weights.network_file import save_network
 
 VALIDATION_RECIPES = ("published", "realistic")
@@ -75,8 +75,7 @@ class ToneStage:
     def objective(self, batch: Batch) -> Losses:
         """Damage is left out of the comparison: filling it is the mapping's task."""
         side = self.config.network.thumbnail
-        aged, clean = (F.adaptive_avg_pool2d(batch[key], side) for key in ("aged", "clean"))
-        sound = 1 - F.adaptive_avg_pool2d(batch["mask"], side)
+        aged, clean, sound = sound_thumbnails(batch["aged"], batch["clean"], batch["mask"], side)
         transforms = self.networks["tone"](batch["surroundings"])
         corrected = correct(aged, transforms, top=0, left=0, height=side, width=side)
         return {"rmse": root_error(corrected, clean, sound)}
@@ -117,16 +116,24 @@ class ToneStage:
         """PSNR of the sound part of a thumbnail, before and after; damage as the detector tells it, if there is one."""
         side = self.config.network.thumbnail
         device = next(networks.parameters()).device
-        whole = aged[None].to(device)
-        found = self.preparation.mask_in_use(whole, mask[None].to(device))
+        whole, damage = aged[None].to(device), mask[None].to(device)
+        found = self.preparation.mask_in_use(whole, damage)
         transforms = networks["tone"](thumbnail(whole, fill_damage(whole, found), found, side))
-        damage = mask[None].to(device)
-        small, wanted = (sound_means(picture[None].to(device), damage, side) for picture in (aged, clean))
+        small, wanted, sound = sound_thumbnails(whole, clean[None].to(device), damage, side)
         corrected = correct(small, transforms, top=0, left=0, height=side, width=side).clamp(-1, 1)
-        sound = 1 - F.adaptive_avg_pool2d(damage, side)
         return psnr_of_tensors(small, wanted, sound), psnr_of_tensors(corrected, wanted, sound)
 
     def export(self, networks: nn.ModuleDict, folder: Path) -> None:
         """Write tone.safetensors."""
         save_network(networks["tone"], folder / "tone.safetensors")
         declare_roles(folder, {"tone": "tone.safetensors"})
+
+
+def sound_thumbnails(aged: Tensor, clean: Tensor, mask: Tensor, side: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Photos (B, 3, H, W) shrunk to (B, 3, side, side), the means of what is sound by mask (B, 1, H, W), its share.
+
+    In plain means a hole's rim is half a hole, and the network would learn to darken it.
+    """
+    sound = F.adaptive_avg_pool2d(1 - mask, side)
+    aged, clean = (F.adaptive_avg_pool2d(p * (1 - mask), side) / sound.clamp_min(1e-4) for p in (aged, clean))
+    return aged, clean, sound

@@ -141,8 +141,6 @@ def test_psnr_counts_what_has_weight() -> None:
     image[..., 0, 0] = 1.0
     weight = torch.tensor([[0.0, 1.0], [1.0, 1.0]])[None, None]
     assert losses.psnr_of_tensors(image, target, weight) == 99.0
-    assert losses.psnr_of_tensors(image, target) == pytest.approx(
-        12.04, abs=0.01
-    )  # a quarter of the pixels off by 1 of 2
+    assert losses.psnr_of_tensors(image, target) == pytest.approx(12.04, abs=0.01)  # one pixel of 4 is off by half
     weight[..., 0, 0] = 0.5
     assert losses.psnr_of_tensors(image, target, weight) == pytest.approx(14.47, abs=0.01)  # by 0.5 of 3.5

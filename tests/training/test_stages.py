@@ -237,3 +237,14 @@ def test_the_tone_network_learns_from_the_crop_it_corrects(photos: Path, tmp_pat
     assert all("rmse" in step for step in losses)
     assert any(not torch.equal(before[name], value) for name, value in snapshot(stage.networks).items())
     assert set(stage.validate(stage.networks)) >= {"published_psnr_db", "realistic_psnr_db", "sound_psnr_db"}
+
+
+def test_the_tone_network_is_not_asked_to_undo_damage(photos: Path) -> None:
+    """Nor its rim, where a pixel of the thumbnail is half a hole: one that changes nothing is right about holes."""
+    config = ToneStageConfig(network=ToneConfig(thumbnail=16, width=4))
+    stage = ToneStage(config=config, loop=LOOP, data=DATA, clean=photos, damage=None)
+    batch = batch_of(stage)
+    holes = (torch.rand(batch["mask"].shape, generator=torch.Generator().manual_seed(0)) < 0.4).float()
+    holed = batch["clean"] * (1 - holes) + holes
+    assert stage.objective(batch | {"aged": holed, "mask": holes})["rmse"].item() == pytest.approx(0.01, abs=1e-4)
+    assert stage.objective(batch | {"aged": holed, "mask": 0 * holes})["rmse"].item() > 0.1

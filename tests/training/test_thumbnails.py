@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 from tests_training_photos import write_photos
-from torch.nn import functional as F
 
 from restore_cli.cli.main import main
 from restore_cli.networks import ScratchUNet, ToneConfig, ToneNet, UNetConfig
 from restore_cli.training.config import DataConfig
 from restore_cli.training.data import AgedCrops, PhotoFolder
 from restore_cli.training.model_folder import declare_roles
-from restore_cli.training.thumbnails import DetectedThumbnails, sound_means
+from restore_cli.training.thumbnails import DetectedThumbnails
 from restore_cli.weights.network_file import load_network, save_network
 
 CONFIG = DataConfig(crop=64, context=0, validation_photos=1, validation_crop=32, recipe={"name": "realistic"})
@@ -40,21 +39,7 @@ def detector(logit: float) -> ScratchUNet:
 def test_the_damage_shown_is_what_the_detector_calls(crops: AgedCrops, logit: float, called: float) -> None:
     sample = DetectedThumbnails(crops, detector(logit), **SETTINGS)[0]
     assert (sample["surroundings"][6] == called).all()
-    true = F.adaptive_avg_pool2d(crops[0]["mask"], 16)
-    assert 0 < true.mean() < 0.9
-    assert torch.allclose(sample["mask"], true, atol=1e-3)  # what is compared leaves out the true damage all the same
-
-
-def test_damage_leaves_no_trace_in_what_is_compared(crops: AgedCrops) -> None:
-    """Nor its rim: a flat photo with white holes has the same means as without them."""
-    mask = (torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0)) < 0.4).float()
-    flat = torch.full((1, 3, 64, 64), -0.25)
-    holed = torch.where(mask > 0, torch.ones(()), flat)
-    assert torch.allclose(sound_means(holed, mask, 16), sound_means(flat, mask, 16))
-    assert torch.allclose(sound_means(flat, mask, 16), torch.full((), -0.25))
-    sample, whole = DetectedThumbnails(crops, detector(-3.0), **SETTINGS)[0], crops[0]
-    wanted = sound_means(whole["aged"][None], whole["mask"][None], 16)[0]
-    assert torch.allclose(sample["aged"], wanted, atol=1e-3)
+    assert torch.equal(sample["mask"], crops[0]["mask"])  # what is compared leaves out the true damage all the same
 
 
 def test_some_samples_get_the_true_mask(crops: AgedCrops) -> None:
