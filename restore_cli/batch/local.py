@@ -13,15 +13,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from restore_cli.batch.held import MAX_HELD_BYTES
 from restore_cli.batch.plan import Job
 from restore_cli.batch.result import PhotoResult
 from restore_cli.batch.stop import StopSignal
 from restore_cli.batch.worker import Prepared, Worker
-
-MAX_HELD_BYTES = 2**30
-"""For all photos between reading and writing, where `--max-memory` says nothing."""
-PARTS = 8
-"""One in so many of `--max-memory` is for them."""
 
 
 @dataclass
@@ -50,11 +46,6 @@ class _Leaving:
 
 Ahead = deque[_Coming]
 Behind = deque[_Leaving]
-
-
-def share_of(max_memory_bytes: int | None) -> int:
-    """What photos of a run may hold that are read or written while another one has the device."""
-    return MAX_HELD_BYTES if max_memory_bytes is None else min(max_memory_bytes // PARTS, MAX_HELD_BYTES)
 
 
 def automatic_threads() -> int:

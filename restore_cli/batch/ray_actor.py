@@ -7,9 +7,12 @@ import os
 import pickle
 import platform
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import restore_cli
+from restore_cli.batch.held import Room
 from restore_cli.batch.journal import fingerprint
 from restore_cli.batch.plan import Job
 from restore_cli.batch.ray_storage import HINT, Landmarks
@@ -56,6 +59,21 @@ class Terms:
     needs_folder: bool
     """Some path of the run is relative: the folder has to be there on every machine."""
     log_level: int
+    max_held_bytes: int
+    """For all photos of a worker between reading and writing."""
+
+    @classmethod
+    def of(cls, worker: Worker, jobs: Sequence[Job], *, landmarks: Landmarks, max_held_bytes: int) -> Terms:
+        """worker: this computer's own, with which the others must agree."""
+        return cls(
+            order=worker.order,
+            setup=Setup.of(worker),
+            landmarks=landmarks,
+            folder=str(Path.cwd()),
+            needs_folder=any(map(_is_relative, jobs)),
+            log_level=logging.getLogger("restore_cli").getEffectiveLevel(),
+            max_held_bytes=max_held_bytes,
+        )
 
 
 class PhotoActor:
@@ -78,7 +96,7 @@ class PhotoActor:
             logging.getLogger("restore_cli").setLevel(terms.log_level)
             _enter_folder(terms)
             terms.landmarks.look()
-            self._worker = Worker(terms.order)
+            self._worker, self._room = Worker(terms.order), Room(terms.max_held_bytes)
             terms.setup.refuse_other(Setup.of(self._worker))
         except OldPhotoError as error:
             return _told_by_host(error)
@@ -87,7 +105,8 @@ class PhotoActor:
     def restore(self, job: Job) -> PhotoResult | OldPhotoError:
         """One photo, from file to file. An error is one that ends the run: missing weights, no such device."""
         try:
-            result = self._restore(job)
+            with self._room.taken(self._worker.needs_bytes(job)):
+                result = self._restore(job)
         except OldPhotoError as error:
             return _told_by_host(error)
         if result.status == "failed":
@@ -111,6 +130,11 @@ class PhotoActor:
                 f"oldphoto {restore_cli.__version__} is installed, and the run was started by {self._version}",
                 hint="Install the same version on every machine.",
             )
+
+
+def _is_relative(job: Job) -> bool:
+    paths = (job.source, job.target, job.given_mask)
+    return any(isinstance(path, Path) and not path.is_absolute() for path in paths)
 
 
 def _enter_folder(terms: Terms) -> None:

@@ -17,12 +17,10 @@ from typing import Any
 
 import restore_cli
 from restore_cli.batch.plan import Job
-from restore_cli.batch.ray_actor import PhotoActor, Setup, Terms
+from restore_cli.batch.ray_actor import PhotoActor, Terms
 from restore_cli.batch.ray_cluster import INSTALL, RayOptions
 from restore_cli.batch.ray_room import CPUS, Need
-from restore_cli.batch.ray_storage import Landmarks
 from restore_cli.batch.result import PhotoResult
-from restore_cli.batch.worker import Worker
 from restore_cli.errors import OldPhotoError, UsageProblem
 from restore_cli.imaging.atomic import sweep
 
@@ -69,13 +67,12 @@ class Crew:
         self,
         ray: Any,
         options: RayOptions,
-        worker: Worker,
         jobs: Sequence[Job],
         *,
-        landmarks: Landmarks,
+        terms: Terms,
         in_flight: int,
     ) -> None:
-        """ray: the connected module. worker: this computer's own, with which the others must agree.
+        """ray: the connected module. in_flight: photos that a worker has at a time.
 
         Raises UsageProblem if no machine of the cluster has room for a worker.
         """
@@ -100,7 +97,7 @@ class Crew:
             max_concurrency=in_flight,
             scheduling_strategy="SPREAD",
         )(PhotoActor)
-        self._terms = ray.put(ray.cloudpickle.dumps(_terms(worker, jobs, landmarks)))
+        self._terms = ray.put(ray.cloudpickle.dumps(terms))
 
     def send(self, started: Callable[[Job], None]) -> bool:
         """Give every worker that has room its next photos; False once all rows are in."""
@@ -215,22 +212,6 @@ class Crew:
             raise self._need.refusal(nodes)
         logger.warning("no worker for %.0f seconds: %s", now - self._last_seen, self._need.compared_with(nodes))
         self._last_told = now
-
-
-def _terms(worker: Worker, jobs: Sequence[Job], landmarks: Landmarks) -> Terms:
-    return Terms(
-        order=worker.order,
-        setup=Setup.of(worker),
-        landmarks=landmarks,
-        folder=str(Path.cwd()),
-        needs_folder=any(map(_is_relative, jobs)),
-        log_level=logging.getLogger("restore_cli").getEffectiveLevel(),
-    )
-
-
-def _is_relative(job: Job) -> bool:
-    paths = (job.source, job.target, job.given_mask)
-    return any(isinstance(path, Path) and not path.is_absolute() for path in paths)
 
 
 def _reason(error: Exception) -> str:

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from restore_cli.batch.held import MAX_HELD_BYTES
 from restore_cli.batch.plan import Job
+from restore_cli.batch.ray_actor import Terms
 from restore_cli.batch.ray_cluster import RayOptions, connect
 from restore_cli.batch.ray_crew import Crew
 from restore_cli.batch.ray_storage import set_landmarks
@@ -32,9 +34,14 @@ GRACE_SECONDS = 5.0
 class RayEngine:
     """Runs jobs on a cluster. Results come in the order in which they are done."""
 
-    def __init__(self, options: RayOptions, *, threads: int | None = None) -> None:
-        """threads: photos decoded and encoded beside the one on each worker's device. Raises UsageProblem."""
-        self._options = options
+    def __init__(
+        self, options: RayOptions, *, threads: int | None = None, max_held_bytes: int = MAX_HELD_BYTES
+    ) -> None:
+        """threads: photos decoded and encoded beside the one on each worker's device; max_held_bytes: for all these.
+
+        Raises UsageProblem.
+        """
+        self._options, self._max_held_bytes = options, max_held_bytes
         self._in_flight = IN_FLIGHT if threads is None else threads + 1
         self._ray = connect(options.address)
 
@@ -55,7 +62,8 @@ class RayEngine:
         if not jobs:
             return
         with set_landmarks(jobs) as landmarks:
-            crew = Crew(self._ray, self._options, worker, jobs, landmarks=landmarks, in_flight=self._in_flight)
+            terms = Terms.of(worker, jobs, landmarks=landmarks, max_held_bytes=self._max_held_bytes)
+            crew = Crew(self._ray, self._options, jobs, terms=terms, in_flight=self._in_flight)
             rest: list[PhotoResult] = []
             try:
                 yield from _rows(crew, stop, started)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Literal, Protocol
 
-from restore_cli.batch.local import LocalEngine, share_of
+from restore_cli.batch.held import share_of
+from restore_cli.batch.local import LocalEngine
 from restore_cli.batch.plan import Job
 from restore_cli.batch.ray_cluster import RayOptions
 from restore_cli.batch.result import PhotoResult
@@ -35,14 +36,14 @@ def choose_engine(
     max_memory_bytes: int | None = None,
     cluster: RayOptions | None = None,
 ) -> Engine:
-    """threads: photos decoded and encoded beside the device, None chooses. max_memory_bytes: of the whole run.
+    """threads: photos decoded and encoded beside the device, None chooses. max_memory_bytes: of one process of the run.
 
     Raises UsageProblem (no cluster).
     """
     if name == "ray":
         from restore_cli.batch.ray_engine import RayEngine
 
-        return RayEngine(cluster or RayOptions(), threads=threads)
+        return RayEngine(cluster or RayOptions(), threads=threads, max_held_bytes=share_of(max_memory_bytes))
     return LocalEngine(threads=threads, max_held_bytes=share_of(max_memory_bytes))
 
 

@@ -104,12 +104,12 @@ def _plan(request: RunRequest) -> tuple[tuple[Job, ...], Watcher | None]:
 
 def _worker(request: RunRequest, photos: int | None, *, stdout: BinaryIO | None) -> Worker:
     """photos: how many there will be, where that is known."""
-    from restore_cli.batch.local import share_of
+    from restore_cli.batch.held import share_of
     from restore_cli.batch.report.thumbnails import thumbnail_px
     from restore_cli.batch.worker import Order, Worker
 
     memory = request.max_memory_bytes
-    if memory is not None and photos != 1 and request.engine == "local":
+    if memory is not None and photos != 1:
         memory -= share_of(memory)
     order = Order(
         processor=request.processor(memory),

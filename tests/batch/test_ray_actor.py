@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import pickle
 import platform
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from restore_cli.batch.plan import Job
 from restore_cli.batch.ray_actor import PhotoActor, Setup, Terms
 from restore_cli.batch.ray_storage import Landmarks
 from restore_cli.batch.result import PhotoResult
-from restore_cli.batch.worker import Order, Worker
+from restore_cli.batch.worker import Computed, Order, Prepared, Worker
 from restore_cli.errors import UsageProblem
 
 OrderFor = Callable[..., Order]
@@ -37,6 +39,7 @@ def actor_for(order_for: OrderFor, tmp_path: Path, monkeypatch: pytest.MonkeyPat
             "folder": str(tmp_path),
             "needs_folder": True,
             "log_level": logging.getLogger("restore_cli").getEffectiveLevel(),
+            "max_held_bytes": 2**30,
         }
         return PhotoActor(version, pickle.dumps(Terms(**{**terms, **changes})))  # type: ignore[arg-type]
 
@@ -90,3 +93,44 @@ def test_a_failed_photo_says_where(actor_for: Callable[..., PhotoActor], tmp_pat
     row = actor.restore(Job(source=tmp_path / "gone.png", target=tmp_path / "out.png", key="out.png"))
     assert isinstance(row, PhotoResult)
     assert (row.status, row.notes) == ("failed", (f"failed on {platform.node()}",))
+
+
+@pytest.mark.parametrize(("room_for", "together"), [(0.5, 1), (2.5, 2), (9, 3)])
+def test_photos_in_flight_share_the_room_for_them(
+    actor_for: Callable[..., PhotoActor],
+    order_for: OrderFor,
+    make_photo: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    room_for: float,
+    together: int,
+) -> None:
+    """Three threads, as Ray calls the actor for three photos; writing waits, if it can, until `together` are inside."""
+    photos = [make_photo(tmp_path / f"{number}.tif", size=(100, 100)) for number in range(6)]
+    jobs = [Job(source=photo, target=tmp_path / "out" / photo.name, key=photo.name) for photo in photos]
+    inside: set[str] = set()
+    most: list[int] = []
+    changed = threading.Condition()
+
+    class Slow(Worker):
+        def prepare(self, job: Job) -> Prepared | PhotoResult:
+            with changed:
+                inside.add(job.key)
+                most.append(len(inside))
+                changed.notify_all()
+            return super().prepare(job)
+
+        def deliver(self, computed: Computed) -> PhotoResult:
+            with changed:
+                changed.wait_for(lambda: max(most) >= together, timeout=5)
+            result = super().deliver(computed)
+            inside.discard(computed.prepared.job.key)
+            return result
+
+    monkeypatch.setattr("restore_cli.batch.ray_actor.Worker", Slow)
+    actor = actor_for(max_held_bytes=round(room_for * Worker(order_for()).needs_bytes(jobs[0])))
+    assert actor.get_ready() is None
+    with ThreadPoolExecutor(3) as threads:
+        rows = list(threads.map(actor.restore, jobs))
+    assert [row.status for row in rows if isinstance(row, PhotoResult)] == ["done"] * 6
+    assert max(most) == together
