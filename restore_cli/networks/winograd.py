@@ -8,7 +8,8 @@ patches are 36 matrix products. Departs from the usual form in its points, 0, +-
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,8 @@ from torch import Tensor, nn
 A, B = 0.75, 1.5
 AA, BB = A * A, B * B
 CHUNK_PATCHES = 128
-"""Patches transformed at a time: enough for the matrix products, and at 512 channels their 9 MB stay in a cache."""
+"""Patches transformed at a time, at most: enough for the matrix products, and at 512 channels their 9 MB stay in a
+cache."""
 FEWEST_CHANNELS = 64
 """With fewer on either side the transforms cost more than the products save (measured: docs/memory.md)."""
 
@@ -43,14 +45,14 @@ def convolve(padded: Tensor, transformed: Tensor, bias: Tensor | None) -> Tensor
     height, width = padded.shape[0] // 4, padded.shape[1] // 4
     k = transformed.shape[2]
     out = padded.new_empty(4 * height, 4 * width, k)
-    rows = min(max(CHUNK_PATCHES // width, 1), height)
-    for top in range(0, height, rows):
-        count = min(rows, height - top)
-        part = padded[4 * top : 4 * (top + count) + 2]
-        products = torch.bmm(_patches(part, count, width), transformed).view(6, 6, count, width, k)
-        target = out[4 * top : 4 * (top + count)].view(count, 4, width, 4, k).permute(1, 3, 0, 2, 4)
-        across = _outputs(products, products.new_empty(4, *products.shape[1:]))  # (4 columns, 6 rows, h, w, K)
-        _outputs([across[:, row] for row in range(6)], target)
+    targets = out.view(height, 4, width, 4, k).permute(1, 3, 0, 2, 4)
+    for top, bottom in _cuts(height, CHUNK_PATCHES // width):
+        for left, right in _cuts(width, CHUNK_PATCHES):
+            h, w = bottom - top, right - left
+            part = padded[4 * top : 4 * bottom + 2, 4 * left : 4 * right + 2]
+            products = torch.bmm(_patches(part, h, w), transformed).view(6, 6, h, w, k)
+            across = _outputs(products, products.new_empty(4, *products.shape[1:]))  # (4 columns, 6 rows, h, w, K)
+            _outputs([across[:, row] for row in range(6)], targets[:, :, top:bottom, left:right])
     return out if bias is None else out.add_(bias)
 
 
@@ -67,6 +69,12 @@ def pays(conv: nn.Conv2d, x: Tensor) -> bool:
         and not torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")
     )
+
+
+def _cuts(length: int, most: int) -> Iterator[tuple[int, int]]:
+    """Cut 0..length into equal parts of at most `most` (and at least one)."""
+    count = -(-length // max(most, 1))
+    return pairwise(length * number // count for number in range(count + 1))
 
 
 def _patches(part: Tensor, height: int, width: int) -> Tensor:

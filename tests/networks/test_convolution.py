@@ -18,7 +18,7 @@ def pair(*args, **kwargs):
 
 
 @pytest.mark.parametrize("mode", ["zeros", "reflect"])
-@pytest.mark.parametrize(("height", "width"), [(32, 40), (33, 41), (35, 30)])
+@pytest.mark.parametrize(("height", "width"), [(32, 40), (33, 41), (35, 30), (9, 1101)])
 @pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
 @torch.inference_mode()
 def test_winograd_equals_the_direct_sum(mode, height, width, order):
