@@ -18,10 +18,10 @@ def share_of(max_memory_bytes: int | None) -> int:
 
 
 class Room:
-    """Room for photos that threads take from reading to writing, let in in the order in which they come.
+    """Room for photos that threads take from reading to writing. One waits for it at a time, and none overtakes it.
 
-    No thread waits for anything else while it holds some, so none waits for ever. Where one thread decides for all
-    photos of a run, as in `local`, that is better: it can look at what comes.
+    No thread waits for more room while it holds some, so none waits for ever. Where one thread decides for all photos
+    of a run, as in `local`, that is better: it can look at what comes.
     """
 
     def __init__(self, size_bytes: int) -> None:

@@ -72,7 +72,7 @@ def pays(conv: nn.Conv2d, x: Tensor) -> bool:
 
 
 def _cuts(length: int, most: int) -> Iterator[tuple[int, int]]:
-    """Cut 0..length into equal parts of at most `most` (and at least one)."""
+    """0..length in parts as equal as can be, of at most `most` and at least one."""
     count = -(-length // max(most, 1))
     return pairwise(length * number // count for number in range(count + 1))
 
