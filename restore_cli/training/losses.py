@@ -73,8 +73,14 @@ def dice(logits: Tensor, mask: Tensor) -> Tensor:
 def dissimilarity(image: Tensor, target: Tensor) -> Tensor:
     """1 - structural similarity (Wang et al. 2004) of (B, C, H, W) images in [-1, 1], averaged.
 
-    Gaussian window 11 x 11 with sigma 1.5, complete windows only.
+    Gaussian window 11 x 11 with sigma 1.5, complete windows only. Always in float32: a variance as the difference of
+    two means comes out below zero in bfloat16.
     """
+    with torch.autocast(image.device.type, enabled=False):
+        return _dissimilarity(image.float(), target.float())
+
+
+def _dissimilarity(image: Tensor, target: Tensor) -> Tensor:
     channels = image.shape[1]
     line = torch.exp(-0.5 * (torch.arange(-5, 6, device=image.device) / 1.5) ** 2)
     line = (line / line.sum()).to(image.dtype)
