@@ -8,8 +8,8 @@ and the peak over the limit where one was given. --command takes the way of a us
 `detect-scratches` on a file, decoding and encoding included. --table writes the same as Markdown, --plot draws growth;
 --earlier adds the cases of earlier runs to them (`--sides` without any measures nothing new).
 Run: python benchmarks/bench_restore.py [--sides 512 1024 4000x3000] [--models small released plain]
-     [--max-memory-gb N ...] [--command restore] [--photo PHOTO] [--earlier restore.json ...] [--table T.md]
-     [--plot growth.png] > restore.json
+     [--max-memory-gb N ...] [--precision fp32] [--command restore] [--photo PHOTO] [--earlier restore.json ...]
+     [--table T.md] [--plot growth.png] > restore.json
 """
 
 from __future__ import annotations
@@ -102,11 +102,13 @@ def run_plainly(folder: Path, image: np.ndarray, mask: np.ndarray) -> tuple[floa
     return middle - start, time.perf_counter() - middle
 
 
-def run_ours(model: str | Path, image: np.ndarray, mask: np.ndarray, limit: int | None) -> tuple[float, float]:
+def run_ours(
+    model: str | Path, image: np.ndarray, mask: np.ndarray, limit: int | None, precision: str
+) -> tuple[float, float]:
     """Seconds of detection and of restoration as `oldphoto restore` does them."""
     from restore_cli import Restorer, RestoreSettings
 
-    restorer = Restorer.load(model, device="cpu", max_memory_bytes=limit)
+    restorer = Restorer.load(model, device="cpu", precision=precision, max_memory_bytes=limit)
     assert restorer._detector is not None
     start = time.perf_counter()
     restorer._detector.damage(image, 0.4)
@@ -116,12 +118,24 @@ def run_ours(model: str | Path, image: np.ndarray, mask: np.ndarray, limit: int 
     return middle - start, time.perf_counter() - middle
 
 
-def run_command(command: str, model: str, image: np.ndarray, folder: Path, limit_gb: float | None) -> None:
+def run_command(
+    command: str, model: str, image: np.ndarray, folder: Path, limit_gb: float | None, precision: str
+) -> None:
     """What a user does: the peak of this is in RUSAGE_CHILDREN."""
     cv2.imwrite(str(folder / "scan.png"), image[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
     memory = [] if limit_gb is None else ["--max-memory", f"{limit_gb * 2**10:.0f}MiB"]
     arguments = [command, str(folder / "scan.png"), str(folder / "out.png"), "--model", model, "--device", "cpu"]
-    subprocess.run([sys.executable, "-m", "restore_cli", *arguments, *memory, "--existing", "overwrite"], check=True)
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "restore_cli",
+            *arguments,
+            *memory,
+            *("--precision", precision, "--existing", "overwrite"),
+        ],
+        check=True,
+    )
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -137,10 +151,13 @@ def measure(options: argparse.Namespace) -> None:
     start, cpu, steps = time.perf_counter(), time.process_time(), {}
     if options.command:
         with tempfile.TemporaryDirectory() as scratch:
-            run_command(options.command, name, image, Path(scratch), limit_gb)
+            run_command(options.command, name, image, Path(scratch), limit_gb, options.precision)
     else:
         plainly = model == "plain"
-        spent = run_plainly(Path(folder), image, mask) if plainly else run_ours(name, image, mask, limit)
+        if plainly:
+            spent = run_plainly(Path(folder), image, mask)
+        else:
+            spent = run_ours(name, image, mask, limit, options.precision)
         steps = dict(zip(("detect_s", "restore_s"), spent, strict=True))
     usage = resource.getrusage(resource.RUSAGE_CHILDREN if options.command else resource.RUSAGE_SELF)
     peak_kb = usage.ru_maxrss if options.command else _own_peak_kb()
@@ -220,6 +237,7 @@ def run_case(model: str, folder: str, side: str, limit: float | None, options: a
     command += ["--max-memory-gb", str(limit)] if limit else []
     command += ["--command", options.command] if options.command else []
     command += ["--photo", str(options.photo)] if options.photo else []
+    command += ["--precision", options.precision]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     case = {"model": model, "size": f"{width} x {height}", "megapixels": int(width) * int(height) / 1e6}
     case["command"] = options.command
@@ -234,6 +252,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--max-memory-gb", type=float, nargs="+", help="every size with each of these limits")
     parser.add_argument("--command", choices=("restore", "detect-scratches"))
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="of ours; plain: fp32")
     parser.add_argument("--photo", type=Path, help="a real photo, enlarged or reduced to each size")
     parser.add_argument("--earlier", type=Path, nargs="+", default=[], help="JSON that this script wrote before")
     parser.add_argument("--table", type=Path)

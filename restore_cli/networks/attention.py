@@ -79,11 +79,16 @@ class Sources:
         sound = valid.to(value.dtype)[:, None]
         return cls(F.pad(torch.cat([key, bias], 1), (0, 7)), F.pad(torch.cat([value * sound, sound], 1), (0, 7)))
 
+    def to(self, dtype: torch.dtype) -> Sources:
+        """The same in another precision."""
+        return Sources(self.key.to(dtype), self.value.to(dtype))
+
     def answer(self, query: Tensor, *, scale: float) -> Tensor:
-        """query: (Nq, C). Returns (Nq, C) as `attend_faded` does."""
+        """query: (Nq, C). Returns (Nq, C) as `attend_faded` does, in the query's precision, computed in the keys'."""
         channels = query.shape[1]
         one = query.new_full((query.shape[0], 1), 1 / scale)
-        answers = attend(F.pad(torch.cat([query, one], 1), (0, 7)), self.key, self.value, scale=scale)
+        asking = F.pad(torch.cat([query, one], 1), (0, 7)).to(self.key.dtype)
+        answers = attend(asking, self.key, self.value, scale=scale).to(query.dtype)
         return answers[:, :channels] / answers[:, channels : channels + 1].clamp_min(1e-12)
 
 

@@ -5,6 +5,9 @@ position by position and the rest of the photo in the form of cells, each standi
 and their number. Positions at damage ask many small cells, each a single position up to one megapixel; the others,
 whose answers are only counted in the statistics of the norms, a few large ones. docs/memory.md has the error against
 the exact block.
+
+A sharp softmax picks single positions, and scores that lower precision has rounded pick others. So what shows is asked
+in float32 whatever the precision of the rest, and only answers that are counted in statistics alone are not.
 """
 
 from __future__ import annotations
@@ -44,7 +47,7 @@ def answer_all(block: PartialNonLocal, x: Field, valid: Tensor, target: Plane, b
         return _windowed(block, x, valid, target, block.window)
     if valid.numel() ** 2 <= EXACT_PAIRS:
         return _exact(block, x, valid, target, bands)
-    return _near_and_far(block, x, valid, target)
+    return _near_and_far(block, x, valid, target, bands.dtype)
 
 
 def _windowed(block: PartialNonLocal, x: Field, valid: Tensor, target: Plane, step: int) -> Field:
@@ -70,15 +73,22 @@ def _exact(block: PartialNonLocal, x: Field, valid: Tensor, target: Plane, bands
         sources.key[filled : filled + len(part.key)] = part.key
         sources.value[filled : filled + len(part.key)] = part.value
         filled += len(part.key)
-    return bands.write(target, lambda top, bottom: _answer(block, x.rows(top, bottom), sources))
+    shown, rounded = _shown(valid), sources.to(bands.dtype)
+
+    def answered(top: int, bottom: int) -> Tensor:
+        return _answer(block, x.rows(top, bottom), shown[top:bottom], sources, rounded)
+
+    return bands.write(target, answered)
 
 
-def _near_and_far(block: PartialNonLocal, x: Field, valid: Tensor, target: Plane) -> Field:
+def _near_and_far(block: PartialNonLocal, x: Field, valid: Tensor, target: Plane, dtype: torch.dtype) -> Field:
+    """dtype: of what does not show."""
     height, width = valid.shape
     shown = _shown(valid)
     side, fine_side = (_cell_side(height, width, most) for most in (MOST_CELLS, MOST_FINE_CELLS))
-    far = _Far(block, x, valid, side)
-    fine = _Far(block, x, valid, fine_side) if fine_side < side and bool(shown.any()) else far
+    far = _Far(block, x, valid, side, dtype)
+    differs = fine_side < side or dtype != torch.float32
+    fine = _Far(block, x, valid, fine_side, torch.float32) if differs and bool(shown.any()) else far
     pairs = Sliding(_Pairs(block, x))
     for top in range(0, height, NEAR):
         first, bottom = max(top - NEAR, 0), min(top + NEAR, height)
@@ -115,11 +125,11 @@ def _cell_side(height: int, width: int, most: int) -> int:
 class _Far:
     """The whole photo in cells, with room behind them for the positions of one neighbourhood."""
 
-    def __init__(self, block: PartialNonLocal, x: Field, valid: Tensor, side: int) -> None:
+    def __init__(self, block: PartialNonLocal, x: Field, valid: Tensor, side: int, dtype: torch.dtype) -> None:
         height, width = valid.shape
         across, self.score = -(-width // side), x.plane.channels  # the score's column of a key is added to it
         most = -(-height // side) * across + (3 * NEAR) ** 2
-        self.key, self.value = (torch.empty(most, self.score + 8, device=valid.device) for _ in range(2))
+        self.key, self.value = (torch.empty(most, self.score + 8, dtype=dtype, device=valid.device) for _ in range(2))
         self.count, tops, lefts = 0, [], []
         strip = max(NEAR, side)
         for top in range(0, height, strip):
@@ -182,8 +192,11 @@ def _sources(pairs: Tensor, valid: Tensor, *, faded: bool) -> Sources:
     return Sources.of(key, value, sound)
 
 
-def _answer(block: PartialNonLocal, rows: Tensor, sources: Sources) -> Tensor:
-    """rows: (1, C, h, w) features that ask. Returns (1, C, h, w)."""
+def _answer(block: PartialNonLocal, rows: Tensor, shown: Tensor, exact: Sources, rounded: Sources) -> Tensor:
+    """rows: (1, C, h, w) features that ask; where (h, w) `shown` they ask `exact`. Returns (1, C, h, w)."""
     query = block.theta(rows)[0].permute(1, 2, 0)
-    answers = sources.answer(query.flatten(0, 1), scale=block.scale)
-    return answers.reshape(query.shape).permute(2, 0, 1)[None]
+    answers = torch.empty_like(query)
+    for sources, who in ((exact, shown), (rounded, ~shown)):
+        if bool(who.any()):
+            answers[who] = sources.answer(query[who], scale=block.scale)
+    return answers.permute(2, 0, 1)[None]

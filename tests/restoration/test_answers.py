@@ -1,5 +1,7 @@
 """The non-local block over large photos: exact within its budget, near the exact answers beyond it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -14,11 +16,11 @@ CHANNELS, HEIGHT, WIDTH = 16, 50, 70
 BANDS = Bands(latent_rows=7, latent_height=HEIGHT, device=CPU, dtype=torch.float32)
 
 
-def asked(block: PartialNonLocal, x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+def asked(block: PartialNonLocal, x: torch.Tensor, valid: torch.Tensor, bands: Bands = BANDS) -> torch.Tensor:
     shelf = Shelf(keep="float32", home=CPU, device=CPU)
     source, target = (shelf.plane(CHANNELS, HEIGHT, WIDTH) for _ in range(2))
     source.write(0, x)
-    return answers.answer_all(block, Field(source), valid, target, BANDS).rows(0, HEIGHT)
+    return answers.answer_all(block, Field(source), valid, target, bands).rows(0, HEIGHT)
 
 
 @pytest.fixture
@@ -106,3 +108,17 @@ def test_without_a_sound_position_the_answer_is_zero(
     assert not asked(block, x, ~valid & valid).any()
     monkeypatch.setattr(answers, "EXACT_PAIRS", 0)
     assert not asked(block, x, ~valid & valid).any()
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("pairs", [answers.EXACT_PAIRS, 0])
+def test_what_shows_is_asked_in_float32(
+    block: PartialNonLocal, x: torch.Tensor, valid: torch.Tensor, pairs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In bfloat16 a sharp softmax would pick other positions; answers that only count in statistics may."""
+    monkeypatch.setattr(answers, "EXACT_PAIRS", pairs)
+    sharp = 6 * x
+    found = asked(block, sharp, valid, replace(BANDS, dtype=torch.bfloat16))
+    exact = asked(block, sharp, valid)
+    assert torch.allclose(found[..., ~valid], exact[..., ~valid], atol=1e-5)
+    assert (found - exact).abs().max() > 1e-3

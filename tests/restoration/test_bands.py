@@ -89,6 +89,15 @@ def test_half_the_bits_are_far_under_a_grey_level(kind: str, keep: Keep) -> None
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_bfloat16_is_within_45_db_of_float32(kind: str) -> None:
+    """The scratch and patch models too, which pick single positions: what they pick by is in float32."""
+    work = task(CONFIGS[kind])
+    error = (put_together(replace(work, dtype=torch.bfloat16), 16) - put_together(work, 16)).square().mean()
+    assert 10 * torch.log10(4 / error) > 45
+
+
+@torch.inference_mode()
 @pytest.mark.parametrize(("keep", "invisible"), [("float16", 0.0), ("float32", 0.05)])
 def test_no_band_border_shows(keep: Keep, invisible: float) -> None:
     """Where two bands meet the difference from the whole is no larger than elsewhere, within 10 %.

@@ -14,7 +14,7 @@ PHOTO = np.random.default_rng(0).integers(0, 256, (150, 187, 3), dtype=np.uint8)
 @pytest.fixture(params=["grey", "folded"])
 def detector(request: pytest.FixtureRequest, tiny_model: Path) -> ScratchDetector:
     if request.param == "grey":
-        return ScratchDetector.load(tiny_model, device="cpu")
+        return ScratchDetector.load(tiny_model, device="cpu", precision="fp32")
     torch.manual_seed(0)
     network = ScratchUNet(UNetConfig(base=4, levels=2, colours=3, fold=2)).eval()
     return ScratchDetector(network, device=torch.device("cpu"))
