@@ -30,6 +30,8 @@ class Recipe:
     burnt_chance: float = 0.0  # highlights burnt out when it was taken, in the target too: white, and no damage
     burnt_gain: Range = (1.15, 2.0)
 
+    decoy_chance: float = 0.0  # small things that look like damage and belong to the scene, in the target too
+
     # Published: the four steps of Wan et al. (CVPR 2020), then white holes.
     step_chance: float = 0.7  # of each of the four steps
     blur_sigma_px: Range = (1.0, 5.0)  # kernel 3, 5 or 7
@@ -133,6 +135,7 @@ MIXED = Recipe(  # to train with: all that occurs, sound photos among it
     name="mixed",
     published_share=0.4,
     burnt_chance=0.2,
+    decoy_chance=0.2,
     outline_chance=0.5,
     outline_rate=(0.5, 8.0),
     outline_px=250.0,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from restore_cli.training import fading, texture
 from restore_cli.training.damage import damage
+from restore_cli.training.decoys import with_decoys
 from restore_cli.training.degradation import degrade_published, through_jpeg
 from restore_cli.training.holes import irregular_holes
 from restore_cli.training.outlines import DamageOutlines
@@ -50,6 +51,8 @@ def age(clean: Picture, rng: np.random.Generator, recipe: Recipe, outlines: Dama
     scale = damage_scale(*clean.shape[:2]) * log_uniform(rng, *recipe.enlarge)
     if recipe.burnt_chance and rng.random() < recipe.burnt_chance:
         clean = cv2.convertScaleAbs(clean, alpha=rng.uniform(*recipe.burnt_gain))  # type: ignore[assignment]
+    if recipe.decoy_chance and rng.random() < recipe.decoy_chance:
+        clean = with_decoys(clean, rng, recipe, min(scale, LARGEST_OPTICS_SCALE))
     if rng.random() < recipe.published_share:
         return _age_as_published(clean, rng, recipe, scale, outlines)
     return _age_as_print(clean, rng, recipe, scale, outlines)

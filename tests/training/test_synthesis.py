@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from restore_cli.training import decoys, fading
 from restore_cli.training.recipes import MIXED, PUBLISHED, REALISTIC, RECIPES, Recipe, by_name
 from restore_cli.training.synthesis import Aged, age, damage_scale
 
@@ -150,3 +151,20 @@ def test_grain_of_an_enlarged_crop_is_as_coarse_as_on_a_large_photo() -> None:
         return float((levels[:, 2:] * levels[:, :-2]).mean() / levels.var())
 
     assert likeness(2.0) > likeness(1.0) + 0.2
+
+
+def test_decoys_belong_to_the_scene(photo: Picture) -> None:
+    """They are in the clean picture, too, and no damage."""
+    plain = aged(photo, NOTHING, 3)
+    with_some = aged(photo, replace(NOTHING, decoy_chance=1.0), 3)
+    assert np.array_equal(with_some.image, with_some.target)
+    assert not with_some.mask.any()
+    changed = (with_some.target != photo).any(axis=2).mean()
+    assert 0 < changed < 0.5
+    assert np.array_equal(plain.target, photo)
+
+
+def test_decoys_leave_a_grey_photo_grey(photo: Picture) -> None:
+    grey = fading.to_grey(photo)
+    for seed in range(20):
+        assert fading.is_grey(decoys.with_decoys(grey, np.random.default_rng(seed), MIXED, 1.0))
