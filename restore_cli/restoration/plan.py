@@ -86,7 +86,8 @@ def kept_bytes(way: Way, height: int, width: int, keep: Keep) -> int:
     plane = positions * size * mapping.width
     if mapping.attention != "non_local":
         return max(vae, 2 * plane)
-    sources = 0 if mapping.window else 8 * (mapping.width + 8) * most_sources(positions)  # float32, and not on disk
+    # Keys and values in float32, and a copy in half the bits; never on disk.
+    sources = 0 if mapping.window else 12 * (mapping.width + 8) * most_sources(positions)
     return max(vae, 3 * plane, 2 * plane + sources)
 
 

@@ -103,7 +103,8 @@ def _tone(request: TrainRequest, common: dict[str, Any]) -> Stage:
     if request.init is None:
         return ToneStage(**common)
     model = resolve_model(request.init)
-    detector = _of_kind(model.path("detector"), ScratchUNet)
+    imitated = "tone" in model.roles and "detector" not in model.roles
+    detector = None if imitated else _of_kind(model.path("detector"), ScratchUNet)
     if "tone" not in model.roles:
         return ToneStage(**common, detector=detector)
     start = _of_kind(model.path("tone"), ToneNet)

@@ -17,7 +17,7 @@ from restore_cli.training.prints import Canvas, Colour, DamagedPrint, Picture, l
 from restore_cli.training.recipes import Recipe
 
 MOST_GROUPS = 3
-MOST_OF_A_KIND = 6
+MOST_OF_A_KIND = 8
 
 
 def with_decoys(scene: Picture, rng: np.random.Generator, recipe: Recipe, scale: float) -> Picture:
