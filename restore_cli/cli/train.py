@@ -72,7 +72,9 @@ def tone(
     clean: Clean,
     init: Annotated[
         str | None,
-        typer.Option(metavar="MODEL", help="A name or folder: its detector, if any, tells damage, its tone network goes on."),
+        typer.Option(
+            metavar="MODEL", help="Name or folder: its detector, if any, tells damage; its tone network goes on."
+        ),
     ] = None,
     damage: Damage = None,
     **options: Any,
