@@ -128,6 +128,15 @@ def test_dissimilarity_is_what_ssim_leaves_of_one():
     assert losses.dissimilarity(first, first).item() == pytest.approx(0, abs=1e-9)
 
 
+def test_dissimilarity_knows_no_lower_precision():
+    """On a plain surface the variances are differences of nearly equal numbers, which bfloat16 makes negative."""
+    torch.manual_seed(0)
+    plain = 0.9 + 0.01 * torch.randn(1, 3, 32, 32)
+    expected = losses.dissimilarity(plain, plain.flip(3))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert losses.dissimilarity(plain, plain.flip(3)) == expected
+
+
 def test_root_error_leaves_out_what_does_not_count_and_takes_each_photo_alone():
     """By hand: the roots of (3^2) and of (1^2 + 7^2) / 2 = 25, averaged; the 5 is not looked at."""
     image = torch.tensor([[[[3.0, 5.0]]], [[[1.0, 7.0]]]])

@@ -119,7 +119,7 @@ def test_a_margin_stays_in_the_target(photo: Picture) -> None:
 
 def test_some_training_photos_are_sound(photo: Picture) -> None:
     """A model that never saw a sound photo would harm it."""
-    recipe = replace(MIXED, published_share=0, sound_chance=1, grey_chance=0, burnt_chance=0)
+    recipe = replace(MIXED, published_share=0, sound_chance=1, grey_chance=0, burnt_chance=0, decoy_chance=0)
     results = [aged(photo, recipe, seed) for seed in range(20)]
     worst = max(float(np.abs(result.image.astype(int) - photo).mean()) for result in results)
     assert worst < 8
