@@ -14,6 +14,8 @@ from restore_cli.training.pasting import paste_outline, turned
 from restore_cli.training.prints import PATCH_3X3, DamagedPrint, Picture, log_uniform
 from restore_cli.training.recipes import Recipe
 
+SPARSE_PIECES = 6
+
 
 def damage(
     picture: Picture, rng: np.random.Generator, recipe: Recipe, scale: float, outlines: DamageOutlines | None = None
@@ -23,6 +25,9 @@ def damage(
     Returns the damaged picture and the (H, W) mask, 1 where damaged.
     """
     photo = DamagedPrint(picture, rng, recipe, scale)
+    if recipe.sparse_chance and rng.random() < recipe.sparse_chance:
+        _add_a_little(photo, outlines)
+        return photo.picture, photo.mask
     kinds: tuple[tuple[float, Callable[[DamagedPrint], None]], ...] = (
         (recipe.stain_chance, add_stains),
         (recipe.fold_chance, add_folds),
@@ -44,6 +49,17 @@ def damage(
     if recipe.film_chance and rng.random() < recipe.film_chance:
         add_film(photo, outlines)
     return photo.picture, photo.mask
+
+
+def _add_a_little(photo: DamagedPrint, outlines: DamageOutlines | None) -> None:
+    """Some specks, a hair, a scratch on an otherwise sound print, as on most: a detector that only ever saw many takes
+    a print with few for a sound one.
+    """
+    photo.most_pieces = SPARSE_PIECES
+    kinds: list[Callable[[DamagedPrint], None]] = [add_dust, add_dust, add_hairs, add_scratches]
+    if outlines is not None:
+        kinds += 4 * [lambda print_: add_outlines(print_, outlines)]
+    kinds[int(photo.rng.integers(len(kinds)))](photo)
 
 
 def add_scratches(photo: DamagedPrint) -> None:

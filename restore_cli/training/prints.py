@@ -32,12 +32,16 @@ class DamagedPrint:
         self._visible_step = recipe.visible_step + recipe.hidden_by_grain * _graininess(picture)
         self.rng, self.recipe, self.scale = rng, recipe, scale
         self.height, self.width, self.size = height, width, (height, width)
+        self.most_pieces: int | None = None
+        """Of each kind of damage; None: what the recipe's rates give."""
         self.cells = height * width / (CELL_PX * scale) ** 2
         # Bare paper is about as light as the lightest tone, and warmer.
         self.paper = rng.uniform(195, 255) * np.array((1.0, rng.uniform(0.95, 1), rng.uniform(0.85, 1)))
 
     def count(self, rate: Range, most: int) -> int:
         """Pieces of damage, 1 to `most`, at an expected number per cell drawn log-uniformly from `rate`."""
+        if self.most_pieces is not None:
+            return int(self.rng.integers(1, self.most_pieces + 1))
         expected = self.cells * log_uniform(self.rng, *rate)
         return int(np.clip(self.rng.poisson(expected), 1, most))
 

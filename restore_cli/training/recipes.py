@@ -73,6 +73,7 @@ class Recipe:
 
     # Realistic: local damage.
     damage_chance: float = 0.85
+    sparse_chance: float = 0.0  # of the damaged pictures: a few pieces of one kind, and nothing else
     outline_chance: float = 0.8  # of using real outlines where a folder of them is given
     outline_rate: Range = (0.2, 1.2)
     outline_px: float = 900.0  # that one outline may cover at scale 1: larger blots are no scratches to fill
@@ -136,6 +137,7 @@ MIXED = Recipe(  # to train with: all that occurs, sound photos among it
     published_share=0.4,
     burnt_chance=0.2,
     decoy_chance=0.2,
+    sparse_chance=0.25,
     outline_chance=0.5,
     outline_rate=(0.5, 8.0),
     outline_px=250.0,

@@ -168,3 +168,12 @@ def test_decoys_leave_a_grey_photo_grey(photo: Picture) -> None:
     grey = fading.to_grey(photo)
     for seed in range(20):
         assert fading.is_grey(decoys.with_decoys(grey, np.random.default_rng(seed), MIXED, 1.0))
+
+
+def test_some_prints_have_little_damage(photo: Picture) -> None:
+    """Detectors that only ever saw much of it take a print with a few specks for a sound one."""
+    kinds = {name: getattr(MIXED, name) for name in ("scratch_chance", "dust_chance", "hair_chance", "scratch_rate")}
+    much = replace(NOTHING, damage_chance=1.0, **kinds)
+    little = replace(much, sparse_chance=1.0)
+    shares = [np.median([aged(photo, recipe, seed).mask.mean() for seed in range(30)]) for recipe in (little, much)]
+    assert 0 < shares[0] < 0.5 * shares[1]
