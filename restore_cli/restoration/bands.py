@@ -72,8 +72,8 @@ class _Walk:
     """One photo's way through the networks.
 
     A layer that asks with a sharp softmax, or for the likest patch, answers something else for scores a little off; in
-    models with such a layer everything before it is in float32. (Rounding to bfloat16 there, too, 512 x 512 at the
-    released size with random weights came within 30 dB of float32; so it is 47.)
+    models with such a layer everything before it is in float32. (With bfloat16 there, too, the released size with
+    random weights came within 30 dB of float32 at 512 x 512; so it is 47.)
     """
 
     def __init__(self, task: Task, shelf: Shelf, bands: Bands) -> None:
