@@ -125,17 +125,8 @@ def run_command(
     cv2.imwrite(str(folder / "scan.png"), image[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
     memory = [] if limit_gb is None else ["--max-memory", f"{limit_gb * 2**10:.0f}MiB"]
     arguments = [command, str(folder / "scan.png"), str(folder / "out.png"), "--model", model, "--device", "cpu"]
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "restore_cli",
-            *arguments,
-            *memory,
-            *("--precision", precision, "--existing", "overwrite"),
-        ],
-        check=True,
-    )
+    arguments += [*memory, "--precision", precision, "--existing", "overwrite"]
+    subprocess.run([sys.executable, "-m", "restore_cli", *arguments], check=True)
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -153,8 +144,7 @@ def measure(options: argparse.Namespace) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             run_command(options.command, name, image, Path(scratch), limit_gb, options.precision)
     else:
-        plainly = model == "plain"
-        if plainly:
+        if model == "plain":
             spent = run_plainly(Path(folder), image, mask)
         else:
             spent = run_ours(name, image, mask, limit, options.precision)

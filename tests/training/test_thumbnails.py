@@ -59,13 +59,15 @@ def test_a_sample_is_the_same_whoever_makes_it(crops: AgedCrops) -> None:
         assert not torch.equal(one[1][key], one[2][key])
 
 
-@pytest.mark.parametrize("goes_on", [True, False])
-def test_train_tone_from_a_model(tmp_path: Path, goes_on: bool) -> None:
-    """Its detector tells the damage; its tone network goes on where there is one."""
+@pytest.mark.parametrize("parts", [("detector", "tone"), ("detector",), ("tone",)])
+def test_train_tone_from_a_model(tmp_path: Path, parts: tuple[str, ...]) -> None:
+    """Its detector, where there is one, tells the damage, or it is imitated; its tone network goes on."""
+    goes_on = "tone" in parts
     model, out = tmp_path / "model", tmp_path / "out"
     model.mkdir()
-    save_network(detector(-3.0), model / "detector.safetensors")
-    declare_roles(model, {"detector": "detector.safetensors"})
+    if "detector" in parts:
+        save_network(detector(-3.0), model / "detector.safetensors")
+        declare_roles(model, {"detector": "detector.safetensors"})
     start = ToneNet(replace(ToneConfig(), thumbnail=16, width=6))
     torch.nn.init.constant_(start.answer.bias, 0.25)
     if goes_on:
