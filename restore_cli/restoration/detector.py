@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,12 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from restore_cli import weights
 from restore_cli.errors import OutOfMemory
 from restore_cli.networks import ScratchUNet
 from restore_cli.networks.inputs import as_detector_sees
-from restore_cli.networks.unet import fold_batch_norms
+from restore_cli.networks.unet import SURVEY_CHANNELS, fold_batch_norms
 from restore_cli.restoration.device import autocast, resolve_device, resolve_precision
 from restore_cli.restoration.memory import SMALLEST_TILE_PX, is_out_of_memory, tile_side, working_bytes
 from restore_cli.restoration.pixels import Pixels, take, to_tensor
@@ -40,6 +42,8 @@ BYTES_PER_CHANNEL_PX = 38
 256 to 1536 px."""
 BYTES_PER_COLOUR_PX = 16
 """The tile itself: as cut out, in floats, in another order."""
+SURVEY_ROWS = 32
+"""Of the reduced photo, made together from the photo's: of a large one, floats of a whole tile would be gigabytes."""
 
 
 class ScratchDetector:
@@ -86,38 +90,45 @@ class ScratchDetector:
             found[box.slices] = probability
         return found
 
-    def damage(self, image: Pixels, threshold: float) -> NDArray[np.bool_]:
-        """(H, W): where `probability` reaches the threshold; never holds the probabilities of the whole photo."""
+    def damage(self, image: Pixels, threshold: float, *, sharers: int = 1) -> NDArray[np.bool_]:
+        """(H, W): where `probability` reaches the threshold; never holds the probabilities of the whole photo.
+
+        sharers: how many photos share the memory just now.
+        """
         found = np.empty(image.shape[:2], bool)
-        for box, probability in self.pieces(image):
+        for box, probability in self.pieces(image, sharers=sharers):
             found[box.slices] = probability >= threshold
         return found
 
     @torch.inference_mode()
-    def pieces(self, image: Pixels, resolution: Resolution = "full") -> Iterator[tuple[Box, NDArray[np.float32]]]:
+    def pieces(
+        self, image: Pixels, resolution: Resolution = "full", *, sharers: int = 1
+    ) -> Iterator[tuple[Box, NDArray[np.float32]]]:
         """What `probability` gives, box by box; some boxes come twice where memory ran out on the way."""
         planes = as_colour_planes(image)
         height, width = planes.shape[:2]
         if resolution == "full":
             colours = self.network.config.colours
             yield from self._tiles(
-                lambda box: as_detector_sees(to_tensor(planes, box, self.device), colours), height, width
+                lambda box: as_detector_sees(to_tensor(planes, box, self.device), colours), height, width, sharers
             )
             return
         small = self._reduced(planes, resolution)
         height, width = small.shape[:2]
         found = np.empty((height, width), np.float32)
-        for box, probability in self._tiles(lambda box: _cut(small, box), height, width):
+        for box, probability in self._tiles(lambda box: _cut(small, box), height, width, sharers):
             found[box.slices] = probability
         yield from enlarged(found, *planes.shape[:2])
 
-    def _tiles(self, seen_in: BoxOf, height: int, width: int) -> Iterator[tuple[Box, NDArray[np.float32]]]:
+    def _tiles(
+        self, seen_in: BoxOf, height: int, width: int, sharers: int
+    ) -> Iterator[tuple[Box, NDArray[np.float32]]]:
         """Boxes of a picture (height, width) and their probabilities; some come twice where memory ran out on the way.
 
         Raises OutOfMemory if even the smallest tiles do not fit the CPU.
         """
         multiple, halo = self.network.config.size_multiple, self.network.config.halo_px
-        side = self._tile_side(halo, multiple)
+        side = self._tile_side(halo, multiple, sharers)
         while True:
             try:
                 yield from self._tiles_of(seen_in, height, width, side)
@@ -132,7 +143,7 @@ class ScratchDetector:
                     ) from error
             if side <= SMALLEST_TILE_PX:
                 log.warning("%s ran out of memory: looking for damage on the CPU", self.device)
-                yield from self._on_cpu()._tiles(seen_in, height, width)
+                yield from self._on_cpu()._tiles(seen_in, height, width, sharers)
                 return
             side = max(side // 2 // multiple * multiple, SMALLEST_TILE_PX)
             log.warning("out of memory: trying again with tiles of %d px", side)
@@ -140,13 +151,36 @@ class ScratchDetector:
     def _tiles_of(
         self, seen_in: BoxOf, height: int, width: int, side: int
     ) -> Iterator[tuple[Box, NDArray[np.float32]]]:
-        multiple, halo = self.network.config.size_multiple, self.network.config.halo_px
-        padded = padded_size(height, width, multiple=multiple, smallest=SMALLEST_PX)
+        config = self.network.config
+        multiple, halo = config.size_multiple, config.halo_px
+        padded = padded_size(height, width, multiple=multiple, smallest=max(SMALLEST_PX, 2 * multiple))
+        survey = self._survey(seen_in, *padded, side) if config.survey > 1 else None
         for tile in grid(*padded, side=side, multiple=multiple):
             seen = tile.grown(halo, *padded)
-            probability = self._run(seen_in(seen).to(self.device))
+            told = None if survey is None else _part(survey, seen.divided(config.fold * config.survey))
+            logits = self._run(self.network.judge, seen_in(seen), told)
             inner = tile.clipped(height, width)
-            yield inner, probability[0, 0][inner.within(seen).slices].cpu().numpy()
+            found = logits[0, 0][inner.within(seen).slices].sigmoid()
+            yield inner, found.cpu().numpy()
+
+    def _survey(self, seen_in: BoxOf, height: int, width: int, side: int) -> Tensor:
+        """What the network's surveyor tells of a picture, (1, C, h, w) on the CPU, computed in tiles of its own."""
+        config = self.network.config
+        times, alone = config.survey, replace(config, survey=1)
+        height, width = height // times, width // times
+
+        def reduced(box: Box) -> Tensor:
+            tops = range(box.top, box.bottom, SURVEY_ROWS)
+            strips = (Box(top, box.left, min(top + SURVEY_ROWS, box.bottom), box.right) for top in tops)
+            return torch.cat([F.avg_pool2d(seen_in(strip.times(times)), times) for strip in strips], dim=2)
+
+        survey = torch.empty(1, SURVEY_CHANNELS, height // config.fold, width // config.fold)
+        for tile in grid(height, width, side=side, multiple=alone.size_multiple):
+            seen = tile.grown(alone.halo_px, height, width)
+            told = self._run(self.network.surveyor.look, reduced(seen))
+            inner = tile.within(seen).divided(config.fold)
+            _part(survey, tile.divided(config.fold)).copy_(_part(told, inner))
+        return survey
 
     def _on_cpu(self) -> ScratchDetector:
         """A copy for photos that do not fit the device."""
@@ -161,19 +195,21 @@ class ScratchDetector:
         small: NDArray[np.float32] = seen[0].permute(1, 2, 0).numpy()
         return small
 
-    def _run(self, photo: Tensor) -> Tensor:
-        photo = photo.contiguous(memory_format=torch.channels_last)
+    def _run(self, part: Callable[..., Tensor], photo: Tensor, told: Tensor | None = None) -> Tensor:
+        """What a part of the network gives for a tile, in float32; redone in float32 where it is no numbers."""
+        photo = photo.to(self.device).contiguous(memory_format=torch.channels_last)
+        given = (photo,) if told is None else (photo, told.to(self.device))
         with autocast(self.device, self.dtype):
-            logits = self.network(photo)
-        if self.dtype != torch.float32 and not bool(logits.isfinite().all()):
+            answer = part(*given)
+        if self.dtype != torch.float32 and not bool(answer.isfinite().all()):
             log.warning("%s gave logits that are no numbers: this tile is redone in float32", self.dtype)
-            logits = self.network(photo)
-        return logits.float().sigmoid()  # type: ignore[no-any-return]
+            answer = part(*given)
+        return answer.float()
 
-    def _tile_side(self, halo: int, multiple: int) -> int:
+    def _tile_side(self, halo: int, multiple: int, sharers: int) -> int:
         if self.tile_px is not None:
             return self.tile_px
-        budget = working_bytes(self.device, self.max_memory_bytes)
+        budget = working_bytes(self.device, self.max_memory_bytes, sharers)
         config = self.network.config
         per_px = BYTES_PER_CHANNEL_PX * config.base / config.fold**2 + BYTES_PER_COLOUR_PX * config.colours
         return tile_side(budget, per_px, halo_px=halo, multiple=multiple, largest_px=LARGEST_TILE_PX)
@@ -182,3 +218,9 @@ class ScratchDetector:
 def _cut(picture: NDArray[np.float32], box: Box) -> Tensor:
     """A box of (H, W, C) as (1, C, h, w), mirrored beyond the edges."""
     return torch.from_numpy(take(picture, box)).permute(2, 0, 1)[None]
+
+
+def _part(picture: Tensor, box: Box) -> Tensor:
+    """A view of a box of (1, C, H, W)."""
+    rows, columns = box.slices
+    return picture[..., rows, columns]

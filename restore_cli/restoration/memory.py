@@ -39,9 +39,12 @@ def _control_group_bytes() -> int:
     return 2**62 if limit == "max" else max(int(limit) - used, 0)
 
 
-def working_bytes(device: torch.device, asked: int | None) -> int:
-    """The budget for activations: what was asked for less what is already held, or a share of what is free."""
-    return max(asked - held_bytes(device), 0) if asked is not None else int(free_bytes(device) * AUTO_SHARE)
+def working_bytes(device: torch.device, asked: int | None, sharers: int = 1) -> int:
+    """The budget for activations: what was asked for less what is already held, or a share of what is free; by that
+    many photos at a time.
+    """
+    budget = max(asked - held_bytes(device), 0) if asked is not None else int(free_bytes(device) * AUTO_SHARE)
+    return budget // sharers
 
 
 def held_bytes(device: torch.device) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from restore_cli import imaging
 from restore_cli.networks import ScratchUNet, ToneNet
@@ -64,10 +65,18 @@ class Preparation:
             return correct(shown, transforms_for(self.tone, small), top=margin, left=margin, height=height, width=width)
 
 
+def damage_logits(detector: ScratchUNet, aged: Tensor) -> Tensor:
+    """(B, 1, H, W) for crops (B, 3, H, W) in [-1, 1], mirrored up to a size that the detector takes."""
+    height, width = aged.shape[2:]
+    below, right = (-side % detector.config.size_multiple for side in (height, width))
+    seen = as_detector_sees(F.pad(aged, (0, right, 0, below), mode="reflect"), detector.config.colours)
+    logits: Tensor = detector(seen)
+    return logits[..., :height, :width]
+
+
 def damage_probability(detector: ScratchUNet, aged: Tensor) -> Tensor:
-    """(B, 1, S, S) in [0, 1] for crops (B, 3, S, S) in [-1, 1]."""
-    logits: Tensor = detector(as_detector_sees(aged, detector.config.colours))
-    return logits.sigmoid()
+    """`damage_logits` as probabilities in [0, 1]."""
+    return damage_logits(detector, aged).sigmoid()
 
 
 def fill_damage(aged: Tensor, mask: Tensor) -> Tensor:

@@ -13,7 +13,6 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from restore_cli.networks import ScratchUNet, UNetConfig
-from restore_cli.networks.inputs import as_detector_sees
 from restore_cli.training import losses
 from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, validation_samples
@@ -21,6 +20,7 @@ from restore_cli.training.labelled import LabelledCrops, find_pairs, labelled_sa
 from restore_cli.training.metrics import detection_scores
 from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
+from restore_cli.training.preparation import damage_logits
 from restore_cli.training.sheets import ROWS, Row
 from restore_cli.training.stage import Batch, Losses, Player
 from restore_cli.weights.network_file import save_network
@@ -72,7 +72,6 @@ class DetectorStage:
         self.damage = DamageOutlines.load(damage) if damage else None
         torch.manual_seed(loop.seed)
         detector = start or ScratchUNet(config.network)
-        self.colours = detector.config.colours
         self.networks = nn.ModuleDict({"detector": detector})
         self.networks.requires_grad_(True)
         self.logit_shift = 0.0 if start is not None else config.logit_shift  # an exported detector has it already
@@ -85,8 +84,7 @@ class DetectorStage:
 
     def objective(self, batch: Batch) -> Losses:
         """Weighted losses of one batch."""
-        seen = as_detector_sees(batch["aged"], self.colours)
-        logits = self.networks["detector"](seen).float()
+        logits = damage_logits(self._detector_of(self.networks), batch["aged"]).float()
         terms: dict[str, tuple[float, Callable[[Tensor, Tensor], Tensor]]] = {
             "balanced": (self.config.balanced, losses.balanced_cross_entropy),
             "focal": (self.config.focal, losses.focal),
@@ -143,8 +141,7 @@ class DetectorStage:
 
     def export(self, networks: nn.ModuleDict, folder: Path) -> None:
         """Write detector.safetensors, with the shift in its last bias."""
-        detector = copy.deepcopy(networks["detector"])
-        assert isinstance(detector, ScratchUNet)
+        detector = copy.deepcopy(self._detector_of(networks))
         assert detector.last.bias is not None
         detector.last.bias.data += self.logit_shift
         save_network(detector, folder / "detector.safetensors")
@@ -152,6 +149,10 @@ class DetectorStage:
 
     def _probability(self, networks: nn.ModuleDict, aged: Tensor) -> Tensor:
         device = next(networks.parameters()).device
-        seen = as_detector_sees(aged[None].to(device), self.colours)
-        logits: Tensor = networks["detector"](seen)[0] + self.logit_shift
+        logits = damage_logits(self._detector_of(networks), aged[None].to(device))[0] + self.logit_shift
         return logits.sigmoid().cpu()
+
+    def _detector_of(self, networks: nn.ModuleDict) -> ScratchUNet:
+        detector = networks["detector"]
+        assert isinstance(detector, ScratchUNet)
+        return detector
