@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from restore_cli.restoration.restorer import Restoration, Restorer
 
 logger = logging.getLogger(__name__)
-PHOTOS_AT_ONCE = 4
-"""On a GPU with faces on: a photo's one or two faces leave it idle, those of four photos do not."""
+MOST_AT_ONCE = 8
+"""Photos on a GPU: a CPU core fills the damage of each, and a photo's one or two faces alone would leave it idle."""
 
 
 @dataclass
@@ -35,7 +36,7 @@ class RestoringProcessor:
     max_memory_bytes: int | None = None
     restore: RestoreSettings = field(default_factory=RestoreSettings)
     photos_at_once: int = field(default=1, init=False)
-    """More where faces can share a GPU, once that is known."""
+    """More on a GPU, once that is known."""
     _restorer: Restorer | None = field(default=None, init=False, repr=False)
 
     def model(self) -> Model:
@@ -72,8 +73,8 @@ class RestoringProcessor:
             precision=self.precision,
             max_memory_bytes=self.max_memory_bytes,
         )
-        if self._restorer.device_name != "cpu" and self.settings()["faces"] != "off":
-            self.photos_at_once = PHOTOS_AT_ONCE
+        if self._restorer.device_name != "cpu":
+            self.photos_at_once = max(2, min(MOST_AT_ONCE, os.cpu_count() or 1))
         if self.restore.faces == "auto" and (missing := _missing_for_faces(self._restorer.model)):
             logger.warning("faces are left as they are; to refine them: oldphoto weights download %s", missing)
 

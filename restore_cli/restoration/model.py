@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +43,7 @@ class RestorationModel:
     def __init__(self, folder: ModelFolder, *, device: torch.device, dtype: torch.dtype) -> None:
         self.folder, self.device, self.dtype = folder, device, dtype
         self._ways: dict[str, Way] = {}
+        self._loading = threading.Lock()
 
     @classmethod
     def load(cls, model: str | Path, *, device: str, precision: Precision) -> RestorationModel:
@@ -55,16 +57,20 @@ class RestorationModel:
         return self.folder.branches
 
     def way(self, branch: str) -> Way:
-        """The networks of a branch. Raises WeightsMissing if the model has no such branch."""
-        if branch not in self._ways:
-            encoder_vae = self._encoder_vae
-            mapping = self._ready(self.folder.path(f"{branch}.mapping"))
-            decoder_vae = self._ready(self.folder.path(f"{branch}.decoder"))
-            assert isinstance(mapping, Mapping)
-            assert isinstance(decoder_vae, VAE)
-            blocks = encoder_vae.config.blocks
-            self._ways[branch] = Way(encoder_vae.encoder, mapping, decoder_vae.decoder, blocks, self._tone)
-        return self._ways[branch]
+        """The networks of a branch, from any thread. Raises WeightsMissing if the model has no such branch."""
+        with self._loading:
+            if branch not in self._ways:
+                self._ways[branch] = self._load_way(branch)
+            return self._ways[branch]
+
+    def _load_way(self, branch: str) -> Way:
+        encoder_vae = self._encoder_vae
+        mapping = self._ready(self.folder.path(f"{branch}.mapping"))
+        decoder_vae = self._ready(self.folder.path(f"{branch}.decoder"))
+        assert isinstance(mapping, Mapping)
+        assert isinstance(decoder_vae, VAE)
+        blocks = encoder_vae.config.blocks
+        return Way(encoder_vae.encoder, mapping, decoder_vae.decoder, blocks, self._tone)
 
     @cached_property
     def on_cpu(self) -> RestorationModel:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +26,8 @@ from restore_cli.weights import ModelFolder
 
 LARGEST_FULL_ATTENTION_PX = 1024 * 1024
 """Photos beyond it use patch attention where the model has it, as the released "HR" switch is meant."""
+LARGEST_BESIDE = 3 * 2**21
+"""Values of a photo up to which it shares a GPU with others: a larger one keeps it busy, and wants its memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +61,12 @@ class _Begun:
     notes: tuple[str, ...] = ()
 
 
+_Images = Sequence[Pixels]
+_Masks = Sequence[NDArray[np.generic] | None]
+
+
 class Restorer:
-    """A model ready to restore photos, one at a time."""
+    """A model ready to restore photos."""
 
     def __init__(self, model: RestorationModel, detector: ScratchDetector | None, max_memory_bytes: int | None) -> None:
         self._model, self._detector = model, detector
@@ -105,6 +113,11 @@ class Restorer:
         return str(self._model.device)
 
     @property
+    def shares_device(self) -> bool:
+        """Whether small photos of `restore_all` are computed beside each other; a CPU is busy with one."""
+        return self._model.device.type == "cuda"
+
+    @property
     def precision(self) -> str:
         """The dtype that convolutions run in, as torch names it."""
         return str(self._model.dtype).removeprefix("torch.")
@@ -126,11 +139,12 @@ class Restorer:
 
     def restore_all(
         self,
-        images: Sequence[Pixels],
-        masks: Sequence[NDArray[np.generic] | None] | None = None,
+        images: _Images,
+        masks: _Masks | None = None,
         settings: RestoreSettings | None = None,
     ) -> list[Restoration]:
-        """Restore several photos, whose faces go through the face generator together: less waiting on a GPU.
+        """Restore several photos, so that a GPU waits less: their faces go through the face generator together, and
+        while the CPU fills the damage of one, the GPU has the others.
 
         images, masks, results and what is raised: as of `restore`; an error of one photo ends the call.
         """
@@ -139,20 +153,41 @@ class Restorer:
         with torch.inference_mode():
             faces = self._face_restorer(settings)
             begun_with = settings if faces is None else replace(settings, strength=1.0)
-            begun = [self._begin(image, mask, begun_with) for image, mask in zip(images, masks, strict=True)]
+            are_small = all(image.size <= LARGEST_BESIDE for image in images)
+            begin_all = self._begin_in_threads if self.shares_device and are_small else self._begin_in_turn
+            begun = begin_all(images, masks, begun_with)
             if faces is None:
                 return [_finish(photo, photo.restored, (), settings) for photo in begun]
             refined = _refine_faces(faces, [photo.restored for photo in begun], settings)
             return [_finish(photo, *face, settings) for photo, face in zip(begun, refined, strict=True)]
 
-    def _begin(self, image: Pixels, mask: NDArray[np.generic] | None, settings: RestoreSettings) -> _Begun:
-        """Find the damage and restore the photo, without its faces."""
+    def _begin_in_turn(self, images: _Images, masks: _Masks, settings: RestoreSettings) -> list[_Begun]:
+        return [self._begin(image, mask, settings) for image, mask in zip(images, masks, strict=True)]
+
+    def _begin_in_threads(self, images: _Images, masks: _Masks, settings: RestoreSettings) -> list[_Begun]:
+        """Each photo in a thread of its own, with its share of the memory."""
+
+        def begin(image: Pixels, mask: NDArray[np.generic] | None) -> _Begun:
+            with torch.inference_mode():  # each thread has to say so
+                return self._begin(image, mask, settings, sharers=len(images))
+
+        with ThreadPoolExecutor(len(images)) as threads:
+            photos = zip(images, masks, strict=True)
+            futures = [threads.submit(copy_context().run, begin, image, mask) for image, mask in photos]
+            return [future.result() for future in futures]
+
+    def _begin(
+        self, image: Pixels, mask: NDArray[np.generic] | None, settings: RestoreSettings, sharers: int = 1
+    ) -> _Begun:
+        """Find the damage and restore the photo, without its faces, beside so many others that share the memory."""
         planes = as_colour_planes(image)
-        damaged = self._damage(planes, mask, settings)
+        damaged = self._damage(planes, mask, settings, sharers)
         if settings.strength == 0:
             return _Begun(image=image, planes=planes, damaged=damaged, restored=planes)
         branch, notes = self._branch(damaged, settings)
-        pixels, more = restored_pixels(self._model, branch, planes, damaged, settings, self.max_memory_bytes)
+        pixels, more = restored_pixels(
+            self._model, branch, planes, damaged, settings, self.max_memory_bytes, sharers=sharers
+        )
         return _Begun(image=image, planes=planes, damaged=damaged, restored=pixels, notes=notes + more)
 
     def _face_restorer(self, settings: RestoreSettings) -> FaceRestorer | None:
@@ -170,7 +205,9 @@ class Restorer:
             self._faces_looked_for = True
         return self._faces
 
-    def _damage(self, image: Pixels, mask: NDArray[np.generic] | None, settings: RestoreSettings) -> NDArray[np.bool_]:
+    def _damage(
+        self, image: Pixels, mask: NDArray[np.generic] | None, settings: RestoreSettings, sharers: int
+    ) -> NDArray[np.bool_]:
         """The mask that was given, or what the detector finds, or nothing."""
         if mask is not None:
             return as_mask(mask, image.shape[:2])
@@ -182,7 +219,7 @@ class Restorer:
                 hint="train one into its folder with `oldphoto train detector`, or use --no-scratches or --mask",
                 path=self.model.folder,
             )
-        return self._detector.damage(image, settings.threshold)
+        return self._detector.damage(image, settings.threshold, sharers=sharers)
 
     def _branch(self, damaged: NDArray[np.bool_], settings: RestoreSettings) -> tuple[str, tuple[str, ...]]:
         """Which mapping: quality without damage, else by --attention and size, as far as the model has them."""

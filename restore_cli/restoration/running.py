@@ -43,8 +43,12 @@ def restored_pixels(
     damaged: NDArray[np.bool_],
     settings: RestoreSettings,
     max_memory_bytes: int | None,
+    *,
+    sharers: int = 1,
 ) -> tuple[Pixels, tuple[str, ...]]:
     """A photo (H, W, C) through a branch, with tone and strength; and notes on what was done otherwise than asked.
+
+    sharers: how many photos share the memory just now.
 
     Out of memory: smaller pieces, then the CPU. A result that is no number: float32. Raises OutOfMemory if even the
     smallest pieces do not fit the CPU.
@@ -55,11 +59,11 @@ def restored_pixels(
     for place in (model, model.on_cpu) if model.device.type != "cpu" else (model,):
         task = prepare(place.way(branch), image, damaged, device=place.device, dtype=place.dtype)
         try:
-            pixels = _within_memory(task, image, settings, max_memory_bytes if place is model else None)
+            pixels = _within_memory(task, image, settings, max_memory_bytes if place is model else None, sharers)
         except NotANumberError:
             precision = str(task.dtype).removeprefix("torch.")
             notes += (f"redone in float32: {precision} gave values that are no picture",)
-            pixels = _within_memory(replace(task, dtype=torch.float32), image, settings, max_memory_bytes)
+            pixels = _within_memory(replace(task, dtype=torch.float32), image, settings, max_memory_bytes, sharers)
         if pixels is not None:
             return pixels, notes
         notes += (f"{place.device} ran out of memory: restored on the CPU",)
@@ -70,9 +74,11 @@ def restored_pixels(
     )
 
 
-def _within_memory(task: Task, image: Pixels, settings: RestoreSettings, max_memory_bytes: int | None) -> Pixels | None:
+def _within_memory(
+    task: Task, image: Pixels, settings: RestoreSettings, max_memory_bytes: int | None, sharers: int
+) -> Pixels | None:
     """As planned, or in ever smaller pieces; None if even the smallest did not fit. Raises NotANumberError."""
-    budget = working_bytes(task.device, max_memory_bytes)
+    budget = working_bytes(task.device, max_memory_bytes, sharers)
     if task.device.type == "cpu":
         budget -= image.nbytes if settings.tone == "keep" else image.nbytes + 12 * task.mask.size  # the result
     attempt: Plan | None = plan(task, budget)

@@ -74,7 +74,12 @@ def test_a_small_budget_gives_the_same_photo(restorer: Restorer) -> None:
     assert np.abs(whole.astype(int) - tiled).max() <= 1
 
 
-def test_several_photos_come_out_as_each_alone(restorer: Restorer) -> None:
+@pytest.mark.parametrize("beside_each_other", [False, True])
+def test_several_photos_come_out_as_each_alone(
+    restorer: Restorer, beside_each_other: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Computed on the CPU: what a GPU changes is only that they are computed in threads."""
+    monkeypatch.setattr(Restorer, "shares_device", beside_each_other)
     grey = PHOTO[:40, :50, 0]
     together = restorer.restore_all([PHOTO, grey], [SOME_DAMAGE, None], RestoreSettings(strength=0.5))
     alone = [restorer.restore(PHOTO, SOME_DAMAGE, RestoreSettings(strength=0.5))]
