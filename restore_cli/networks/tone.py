@@ -86,16 +86,6 @@ class ToneNet(nn.Module):
         return _in_terms_of_levels(answer, gain, offset)
 
 
-def transforms_for(tone: ToneNet, thumbnail: Tensor) -> Tensor:
-    """What is done to a photo: the mean of the answers for it and for its mirror image, mirrored back.
-
-    thumbnail and result as in `ToneNet`. How bright a faded photo was is a guess, and two guesses err less than one:
-    22.4 instead of 21.9 dB on 64 thumbnails of photos aged by the realistic recipe.
-    """
-    mirrored: Tensor = tone(thumbnail.flip(3)).flip(3)
-    return (tone(thumbnail) + mirrored) / 2  # type: ignore[no-any-return]
-
-
 def thumbnail(photo: Tensor, filled: Tensor, mask: Tensor, side: int) -> Tensor:
     """What the network looks at: the photo and the photo with its damage filled, (B, 3, H, W) in [-1, 1] of any size,
     and the mask (B, 1, H, W), 1 = damaged. Returns (B, 7, side, side) in [-1, 1].

@@ -21,7 +21,7 @@ from restore_cli.imaging import fill_from_surroundings
 from restore_cli.networks import ToneNet
 from restore_cli.networks.attention import PartialNonLocal
 from restore_cli.networks.inputs import paint_damage
-from restore_cli.networks.tone import correct, thumbnail, transforms_for
+from restore_cli.networks.tone import correct, thumbnail
 from restore_cli.restoration.device import autocast
 from restore_cli.restoration.model import Way
 from restore_cli.restoration.pixels import Pixels, mask_to_tensor, to_tensor
@@ -48,7 +48,7 @@ def _tones(tone: ToneNet, image: Pixels, filled: Pixels, mask: NDArray[np.bool_]
         return to_tensor(shrunk, Box(0, 0, side, side), device)  # type: ignore[arg-type]
 
     damage = small(mask.astype(np.uint8) * np.uint8(255))[:, :1].add(1).div(2)
-    return transforms_for(tone, thumbnail(small(image), small(filled), damage, side))
+    return tone(thumbnail(small(image), small(filled), damage, side))  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from restore_cli import imaging
 from restore_cli.networks import ScratchUNet, ToneNet
 from restore_cli.networks.inputs import as_detector_sees, paint_damage
-from restore_cli.networks.tone import correct, thumbnail, transforms_for
+from restore_cli.networks.tone import correct, thumbnail
 from restore_cli.training import chance
 from restore_cli.training.data import to_tensor
 from restore_cli.training.stage import Batch
@@ -62,7 +62,7 @@ class Preparation:
         small = batch["surroundings"] if margin else thumbnail(batch["aged"], shown, mask, side)
         height, width = (side + 2 * margin for side in shown.shape[2:])
         with torch.no_grad():
-            return correct(shown, transforms_for(self.tone, small), top=margin, left=margin, height=height, width=width)
+            return correct(shown, self.tone(small), top=margin, left=margin, height=height, width=width)
 
 
 def damage_logits(detector: ScratchUNet, aged: Tensor) -> Tensor:

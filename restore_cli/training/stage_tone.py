@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from restore_cli.networks import ScratchUNet, ToneConfig, ToneNet
-from restore_cli.networks.tone import correct, thumbnail, transforms_for
+from restore_cli.networks.tone import correct, thumbnail
 from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, validation_samples
 from restore_cli.training.losses import psnr_of_tensors, root_error
@@ -120,7 +120,7 @@ class ToneStage:
         found = self.preparation.mask_in_use(whole, damage)
         tone = networks["tone"]
         assert isinstance(tone, ToneNet)
-        transforms = transforms_for(tone, thumbnail(whole, fill_damage(whole, found), found, side))
+        transforms = tone(thumbnail(whole, fill_damage(whole, found), found, side))
         small, wanted, sound = sound_thumbnails(whole, clean[None].to(device), damage, side)
         corrected = correct(small, transforms, top=0, left=0, height=side, width=side).clamp(-1, 1)
         return psnr_of_tensors(small, wanted, sound), psnr_of_tensors(corrected, wanted, sound)
