@@ -127,8 +127,8 @@ class ScratchDetector:
 
         Raises OutOfMemory if even the smallest tiles do not fit the CPU.
         """
-        multiple, halo = self.network.config.size_multiple, self.network.config.halo_px
-        side = self._tile_side(halo, multiple, sharers)
+        multiple = self.network.config.size_multiple
+        side = self._tile_side(height * width, sharers)
         while True:
             try:
                 yield from self._tiles_of(seen_in, height, width, side)
@@ -206,13 +206,16 @@ class ScratchDetector:
             answer = part(*given)
         return answer.float()
 
-    def _tile_side(self, halo: int, multiple: int, sharers: int) -> int:
+    def _tile_side(self, pixels: int, sharers: int) -> int:
+        """For a picture of so many pixels, whose survey stays in the machine's memory."""
         if self.tile_px is not None:
             return self.tile_px
-        budget = working_bytes(self.device, self.max_memory_bytes, sharers)
-        config = self.network.config
+        config, budget = self.network.config, working_bytes(self.device, self.max_memory_bytes, sharers)
+        if config.survey > 1 and self.device.type == "cpu":
+            budget -= 4 * SURVEY_CHANNELS * pixels // (config.fold * config.survey) ** 2
         per_px = BYTES_PER_CHANNEL_PX * config.base / config.fold**2 + BYTES_PER_COLOUR_PX * config.colours
-        return tile_side(budget, per_px, halo_px=halo, multiple=multiple, largest_px=LARGEST_TILE_PX)
+        multiple = config.size_multiple
+        return tile_side(budget, per_px, halo_px=config.halo_px, multiple=multiple, largest_px=LARGEST_TILE_PX)
 
 
 def _cut(picture: NDArray[np.float32], box: Box) -> Tensor:
