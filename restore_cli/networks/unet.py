@@ -52,6 +52,11 @@ class UNetConfig:
         return self.survey * self.fold << self.levels
 
     @property
+    def smallest_px(self) -> int:
+        """Height and width must be at least this: reflection padding at the lowest level needs two positions."""
+        return 2 * self.size_multiple
+
+    @property
     def halo_px(self) -> int:
         """Pixels around a tile beyond which nothing changes its logits but a survey, rounded up to `size_multiple`.
 

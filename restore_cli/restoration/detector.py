@@ -33,8 +33,6 @@ log = logging.getLogger(__name__)
 Resolution = Literal["full"] | int
 BoxOf = Callable[[Box], Tensor]
 """A box of a picture as (1, C, h, w) in [-1, 1], mirrored beyond its edges, in the colours that the network sees."""
-SMALLEST_PX = 64
-"""Photos are mirrored up to this side: reflection padding at the lowest level needs two positions."""
 LARGEST_TILE_PX = 1536
 """Beyond it larger tiles save little halo and lose the cache."""
 BYTES_PER_CHANNEL_PX = 38
@@ -153,7 +151,7 @@ class ScratchDetector:
     ) -> Iterator[tuple[Box, NDArray[np.float32]]]:
         config = self.network.config
         multiple, halo = config.size_multiple, config.halo_px
-        padded = padded_size(height, width, multiple=multiple, smallest=max(SMALLEST_PX, 2 * multiple))
+        padded = padded_size(height, width, multiple=multiple, smallest=config.smallest_px)
         survey = self._survey(seen_in, *padded, side) if config.survey > 1 else None
         for tile in grid(*padded, side=side, multiple=multiple):
             seen = tile.grown(halo, *padded)
@@ -188,10 +186,11 @@ class ScratchDetector:
 
     def _reduced(self, image: Pixels, short_side: int) -> NDArray[np.float32]:
         """The photo as the network sees it, (h, w, C) in [-1, 1], of sides that it takes."""
-        scale, multiple = short_side / min(image.shape[:2]), self.network.config.size_multiple
-        size = [max(round(side * scale / multiple) * multiple, SMALLEST_PX) for side in image.shape[:2]]
+        config, scale = self.network.config, short_side / min(image.shape[:2])
+        multiple, smallest = config.size_multiple, config.smallest_px
+        size = [max(round(side * scale / multiple) * multiple, smallest) for side in image.shape[:2]]
         levels = torch.from_numpy(shrunk(image, *size)).permute(2, 0, 1)[None].expand(1, 3, -1, -1)
-        seen = as_detector_sees(levels * (2 / np.iinfo(image.dtype).max) - 1, self.network.config.colours)
+        seen = as_detector_sees(levels * (2 / np.iinfo(image.dtype).max) - 1, config.colours)
         small: NDArray[np.float32] = seen[0].permute(1, 2, 0).numpy()
         return small
 

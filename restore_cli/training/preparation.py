@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from restore_cli import imaging
 from restore_cli.networks import ScratchUNet, ToneNet
@@ -68,8 +67,13 @@ class Preparation:
 def damage_logits(detector: ScratchUNet, aged: Tensor) -> Tensor:
     """(B, 1, H, W) for crops (B, 3, H, W) in [-1, 1], mirrored up to a size that the detector takes."""
     height, width = aged.shape[2:]
-    below, right = (-side % detector.config.size_multiple for side in (height, width))
-    seen = as_detector_sees(F.pad(aged, (0, right, 0, below), mode="reflect"), detector.config.colours)
+    multiple = detector.config.size_multiple
+    sides = (max(-(-side // multiple) * multiple, detector.config.smallest_px) for side in (height, width))
+    rows, columns = (
+        torch.from_numpy(np.pad(np.arange(here), (0, side - here), mode="reflect"))
+        for here, side in zip((height, width), sides, strict=True)
+    )
+    seen = as_detector_sees(aged[:, :, rows[:, None], columns], detector.config.colours)
     logits: Tensor = detector(seen)
     return logits[..., :height, :width]
 

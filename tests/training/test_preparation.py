@@ -1,0 +1,24 @@
+import numpy as np
+import pytest
+import torch
+
+from restore_cli import ScratchDetector
+from restore_cli.networks import ScratchUNet, UNetConfig
+from restore_cli.training.data import to_tensor
+from restore_cli.training.preparation import damage_probability
+
+SURVEYED = UNetConfig(base=2, levels=3, colours=3, fold=2, survey=4)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (40, 200), (130, 192)])
+def test_a_crop_of_any_size_is_judged_as_a_photo_of_that_size_is_in_use(size):
+    """Smaller than the network takes, too: mirrored as often as it takes to get there."""
+    torch.manual_seed(0)
+    network = ScratchUNet(SURVEYED).eval()
+    torch.nn.init.normal_(network.told.weight)
+    photo = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    with torch.no_grad():
+        in_training = damage_probability(network, to_tensor(photo)[None])[0, 0].numpy()
+    in_use = ScratchDetector(network, device=torch.device("cpu")).probability(photo)
+    assert in_training.std() > 1e-3
+    assert np.abs(in_training - in_use).max() < 1e-4
