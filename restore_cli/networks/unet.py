@@ -3,9 +3,8 @@
 Source: Wan et al. 2020, section 4.1, and the released `FT_Epoch_latest.pt`. Grey image in [-1, 1] (PIL's "L" weights),
 (B, 1, H, W) with H and W multiples of 16; out come logits of the same size, whose sigmoid is the probability that a
 pixel is damaged. Departs where its configuration says so: colour instead of grey, for paper and dust have another
-colour than a faded print; 2 x 2 pixels as channels of one position (Shi et al. 2016), for the layers at full size take
-most of the time and know least; and a second U-Net that surveys the photo at a fraction of its size first, for a stroke
-as broad as what the first one sees at once looks like part of the scene.
+colour than a faded print; and 2 x 2 pixels as channels of one position (Shi et al. 2016), for the layers at full size
+take most of the time and know least.
 """
 
 from __future__ import annotations
@@ -17,9 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restore_cli.networks.convolution import Conv
-
-SURVEY_CHANNELS = 16
-"""What a survey tells of each position."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +30,6 @@ class UNetConfig:
     """1: sees the photo in grey; 3: in RGB."""
     fold: int = 1
     """fold x fold pixels go in as the channels of one position, and as many logits come out of it."""
-    survey: int = 1
-    """How many times smaller a second network of these sizes sees the photo first, a power of two; 1: none does."""
 
     def __post_init__(self) -> None:
         if min(self.base, self.levels, self.fold) < 1:
@@ -43,13 +37,11 @@ class UNetConfig:
             raise ValueError(f"base, levels and fold must be at least 1, got {given}")
         if self.colours not in (1, 3):
             raise ValueError(f"colours must be 1 (grey) or 3 (RGB), got {self.colours}")
-        if self.survey < 1 or self.survey & (self.survey - 1):
-            raise ValueError(f"survey must be a power of two, got {self.survey}")
 
     @property
     def size_multiple(self) -> int:
         """Height and width must be multiples of this."""
-        return self.survey * self.fold << self.levels
+        return self.fold << self.levels
 
     @property
     def smallest_px(self) -> int:
@@ -58,15 +50,12 @@ class UNetConfig:
 
     @property
     def halo_px(self) -> int:
-        """Pixels around a tile beyond which nothing changes its logits but a survey, rounded up to `size_multiple`.
+        """Pixels around a tile beyond which nothing changes its logits, rounded up to `size_multiple`.
 
         Each level at scale s reaches 4 s in its own convolutions and bilinear step, 1 s in the blur and 3 s * 2 one
-        level down; `first` and `last` add at most 4; a survey cut at the tile's edge is wrong for one of its positions
-        and the convolution after it.
+        level down; `first` and `last` add at most 4.
         """
         reach = self.fold * (4 + sum(11 << level for level in range(self.levels)))
-        if self.survey > 1:
-            reach += self.fold * (self.survey + 1)
         return -(-reach // self.size_multiple) * self.size_multiple
 
 
@@ -122,67 +111,35 @@ class Up(nn.Module):
         return self.merge(torch.cat([x, skip], dim=1))  # type: ignore[no-any-return]
 
 
-class UNet(nn.Module):
-    """Features of folded pixels in, `outputs` numbers for each position out."""
+class ScratchUNet(nn.Module):
+    """The detector. 37.65 M parameters at base 64."""
 
-    def __init__(self, config: UNetConfig, *, outputs: int) -> None:
+    def __init__(self, config: UNetConfig) -> None:
         super().__init__()
         self.config = config
         widths = [config.base * 2**level for level in range(config.levels + 1)]
         first = 7 if config.fold == 1 else 3  # about as many pixels
-        seen = config.colours * config.fold**2
+        seen, told = config.colours * config.fold**2, config.fold**2
         self.first = Conv(seen, config.base, first, padding=first // 2, padding_mode="reflect")
         self.down_sample = nn.ModuleList(Down(c) for c in widths[:-1])
         self.down_path = nn.ModuleList(DoubleConv(c, 2 * c) for c in widths[:-1])
         self.up_path = nn.ModuleList(Up(2 * c, c) for c in reversed(widths[:-1]))
-        self.last = Conv(config.base, outputs, 3, padding=1, padding_mode="reflect")
-
-    def look(self, photo: Tensor, told: Tensor | None = None) -> Tensor:
-        """photo: (B, colours, H, W) in [-1, 1]; told: what the first features are to know beside it,
-        (B, base, H / fold, W / fold). Returns (B, outputs, H / fold, W / fold).
-        """
-        x = self.first(F.pixel_unshuffle(photo, self.config.fold))
-        if told is not None:
-            x = x + told
-        x = F.leaky_relu(x, 0.2, inplace=True)  # (B, base, H / fold, W / fold)
-        skips: list[Tensor] = []
-        for shrink, double in zip(self.down_sample, self.down_path, strict=True):
-            skips.append(x)
-            x = double(shrink(x))  # (B, 2C, H/2, W/2)
-        for up in self.up_path:
-            x = up(x, skips.pop())
-        return self.last(x)  # type: ignore[no-any-return]
-
-
-class ScratchUNet(UNet):
-    """The detector. 37.65 M parameters at base 64."""
-
-    def __init__(self, config: UNetConfig) -> None:
-        super().__init__(config, outputs=config.fold**2)
-        if config.survey > 1:
-            self.surveyor = UNet(config, outputs=SURVEY_CHANNELS)
-            self.told = Conv(SURVEY_CHANNELS, config.base, 3, padding=1, padding_mode="reflect")
-            # A detector that learned without a survey goes on as if there were none.
-            nn.init.zeros_(self.told.weight)
-            nn.init.zeros_(self.told.bias)  # type: ignore[arg-type]
+        self.last = Conv(config.base, told, 3, padding=1, padding_mode="reflect")
 
     def forward(self, photo: Tensor) -> Tensor:
         """photo: (B, colours, H, W) in [-1, 1], see `inputs.as_detector_sees`; H and W multiples of `size_multiple`.
 
         Returns logits (B, 1, H, W).
         """
-        if self.config.survey == 1:
-            return self.judge(photo)
-        return self.judge(photo, self.surveyor.look(F.avg_pool2d(photo, self.config.survey)))
-
-    def judge(self, photo: Tensor, survey: Tensor | None = None) -> Tensor:
-        """Logits (B, 1, H, W) of a photo or a part of one, and of its survey, (B, SURVEY_CHANNELS, h, w) with
-        h = H / fold / config.survey.
-        """
-        told = None
-        if survey is not None:
-            told = self.told(F.interpolate(survey, scale_factor=self.config.survey, mode="bilinear"))
-        return F.pixel_shuffle(self.look(photo, told), self.config.fold)
+        x = F.pixel_unshuffle(photo, self.config.fold)
+        x = F.leaky_relu(self.first(x), 0.2, inplace=True)  # (B, base, H / fold, W / fold)
+        skips: list[Tensor] = []
+        for shrink, double in zip(self.down_sample, self.down_path, strict=True):
+            skips.append(x)
+            x = double(shrink(x))  # (B, 2C, H/2, W/2)
+        for up in self.up_path:
+            x = up(x, skips.pop())
+        return F.pixel_shuffle(self.last(x), self.config.fold)
 
 
 def fold_batch_norms(network: ScratchUNet) -> ScratchUNet:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,13 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from restore_cli import weights
 from restore_cli.errors import OutOfMemory
 from restore_cli.networks import ScratchUNet
 from restore_cli.networks.inputs import as_detector_sees
-from restore_cli.networks.unet import SURVEY_CHANNELS, fold_batch_norms
+from restore_cli.networks.unet import fold_batch_norms
 from restore_cli.restoration.device import autocast, resolve_device, resolve_precision
 from restore_cli.restoration.memory import SMALLEST_TILE_PX, is_out_of_memory, tile_side, working_bytes
 from restore_cli.restoration.pixels import Pixels, take, to_tensor
@@ -40,8 +38,6 @@ BYTES_PER_CHANNEL_PX = 38
 256 to 1536 px."""
 BYTES_PER_COLOUR_PX = 16
 """The tile itself: as cut out, in floats, in another order."""
-SURVEY_ROWS = 32
-"""Of the reduced photo, made together from the photo's: of a large one, floats of a whole tile would be gigabytes."""
 
 
 class ScratchDetector:
@@ -126,7 +122,7 @@ class ScratchDetector:
         Raises OutOfMemory if even the smallest tiles do not fit the CPU.
         """
         multiple = self.network.config.size_multiple
-        side = self._tile_side(height * width, sharers)
+        side = self._tile_side(sharers)
         while True:
             try:
                 yield from self._tiles_of(seen_in, height, width, side)
@@ -152,33 +148,11 @@ class ScratchDetector:
         config = self.network.config
         multiple, halo = config.size_multiple, config.halo_px
         padded = padded_size(height, width, multiple=multiple, smallest=config.smallest_px)
-        survey = self._survey(seen_in, *padded, side) if config.survey > 1 else None
         for tile in grid(*padded, side=side, multiple=multiple):
             seen = tile.grown(halo, *padded)
-            told = None if survey is None else _part(survey, seen.divided(config.fold * config.survey))
-            logits = self._run(self.network.judge, seen_in(seen), told)
+            probability = self._run(seen_in(seen).to(self.device))
             inner = tile.clipped(height, width)
-            found = logits[0, 0][inner.within(seen).slices].sigmoid()
-            yield inner, found.cpu().numpy()
-
-    def _survey(self, seen_in: BoxOf, height: int, width: int, side: int) -> Tensor:
-        """What the network's surveyor tells of a picture, (1, C, h, w) on the CPU, computed in tiles of its own."""
-        config = self.network.config
-        times, alone = config.survey, replace(config, survey=1)
-        height, width = height // times, width // times
-
-        def reduced(box: Box) -> Tensor:
-            tops = range(box.top, box.bottom, SURVEY_ROWS)
-            strips = (Box(top, box.left, min(top + SURVEY_ROWS, box.bottom), box.right) for top in tops)
-            return torch.cat([F.avg_pool2d(seen_in(strip.times(times)), times) for strip in strips], dim=2)
-
-        survey = torch.empty(1, SURVEY_CHANNELS, height // config.fold, width // config.fold)
-        for tile in grid(height, width, side=side, multiple=alone.size_multiple):
-            seen = tile.grown(alone.halo_px, height, width)
-            told = self._run(self.network.surveyor.look, reduced(seen))
-            inner = tile.within(seen).divided(config.fold)
-            _part(survey, tile.divided(config.fold)).copy_(_part(told, inner))
-        return survey
+            yield inner, probability[0, 0][inner.within(seen).slices].cpu().numpy()
 
     def _on_cpu(self) -> ScratchDetector:
         """A copy for photos that do not fit the device."""
@@ -194,24 +168,19 @@ class ScratchDetector:
         small: NDArray[np.float32] = seen[0].permute(1, 2, 0).numpy()
         return small
 
-    def _run(self, part: Callable[..., Tensor], photo: Tensor, told: Tensor | None = None) -> Tensor:
-        """What a part of the network gives for a tile, in float32; redone in float32 where it is no numbers."""
-        photo = photo.to(self.device).contiguous(memory_format=torch.channels_last)
-        given = (photo,) if told is None else (photo, told.to(self.device))
+    def _run(self, photo: Tensor) -> Tensor:
+        photo = photo.contiguous(memory_format=torch.channels_last)
         with autocast(self.device, self.dtype):
-            answer = part(*given)
-        if self.dtype != torch.float32 and not bool(answer.isfinite().all()):
+            logits = self.network(photo)
+        if self.dtype != torch.float32 and not bool(logits.isfinite().all()):
             log.warning("%s gave logits that are no numbers: this tile is redone in float32", self.dtype)
-            answer = part(*given)
-        return answer.float()
+            logits = self.network(photo)
+        return logits.float().sigmoid()  # type: ignore[no-any-return]
 
-    def _tile_side(self, pixels: int, sharers: int) -> int:
-        """For a picture of so many pixels, whose survey stays in the machine's memory."""
+    def _tile_side(self, sharers: int) -> int:
         if self.tile_px is not None:
             return self.tile_px
         config, budget = self.network.config, working_bytes(self.device, self.max_memory_bytes, sharers)
-        if config.survey > 1 and self.device.type == "cpu":
-            budget -= 4 * SURVEY_CHANNELS * pixels // (config.fold * config.survey) ** 2
         per_px = BYTES_PER_CHANNEL_PX * config.base / config.fold**2 + BYTES_PER_COLOUR_PX * config.colours
         multiple = config.size_multiple
         return tile_side(budget, per_px, halo_px=config.halo_px, multiple=multiple, largest_px=LARGEST_TILE_PX)
@@ -220,9 +189,3 @@ class ScratchDetector:
 def _cut(picture: NDArray[np.float32], box: Box) -> Tensor:
     """A box of (H, W, C) as (1, C, h, w), mirrored beyond the edges."""
     return torch.from_numpy(take(picture, box)).permute(2, 0, 1)[None]
-
-
-def _part(picture: Tensor, box: Box) -> Tensor:
-    """A view of a box of (1, C, H, W)."""
-    rows, columns = box.slices
-    return picture[..., rows, columns]

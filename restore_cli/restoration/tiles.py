@@ -45,10 +45,6 @@ class Box:
         assert all(side % factor == 0 for side in (self.top, self.left, self.bottom, self.right)), self
         return Box(self.top // factor, self.left // factor, self.bottom // factor, self.right // factor)
 
-    def times(self, factor: int) -> Box:
-        """In coordinates of a picture `factor` times larger."""
-        return Box(self.top * factor, self.left * factor, self.bottom * factor, self.right * factor)
-
     def clipped(self, height: int, width: int) -> Box:
         """Without what lies beyond a picture of the given size."""
         return Box(self.top, self.left, min(self.bottom, height), min(self.right, width))

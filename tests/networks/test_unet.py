@@ -1,15 +1,12 @@
-from dataclasses import replace
-
 import pytest
 import torch
 
 from restore_cli.networks import UNET_RELEASED, ScratchUNet, UNetConfig
 
 FOLDED = UNetConfig(base=2, levels=2, colours=3, fold=2)
-SURVEYED = UNetConfig(base=2, levels=1, colours=3, fold=2, survey=4)
 
 
-@pytest.mark.parametrize("config", [UNetConfig(base=4), FOLDED, SURVEYED])
+@pytest.mark.parametrize("config", [UNetConfig(base=4), FOLDED])
 @pytest.mark.parametrize("size", [(32, 32), (64, 96)])
 def test_one_logit_a_pixel(size, config):
     network = ScratchUNet(config).eval()
@@ -36,29 +33,6 @@ def test_nothing_beyond_the_halo_changes_a_pixel(config):
     assert not torch.allclose(before[..., : 120 - config.halo_px], after[..., : 120 - config.halo_px], atol=1e-6)
 
 
-def test_a_detector_without_a_survey_goes_on_as_it_was():
-    torch.manual_seed(0)
-    alone = ScratchUNet(FOLDED).eval()
-    surveyed = ScratchUNet(replace(FOLDED, survey=2)).eval()
-    surveyed.load_state_dict(alone.state_dict(), strict=False)
-    photo = torch.randn(1, 3, 64, 64)
-    assert torch.equal(alone(photo), surveyed(photo))
-
-
-def test_a_survey_sees_farther_than_the_halo():
-    torch.manual_seed(0)
-    network = ScratchUNet(SURVEYED).eval().double()
-    torch.nn.init.normal_(network.told.weight)
-    photo = torch.randn(1, 3, 128, 128, dtype=torch.double)
-    changed = photo.clone()
-    changed[..., :32] += 1e4
-    beyond = 32 + SURVEYED.halo_px
-    assert not torch.allclose(network(photo)[..., beyond:], network(changed)[..., beyond:], rtol=0, atol=1e-6)
-    survey = network.surveyor.look(torch.nn.functional.avg_pool2d(photo, 4))
-    before, after = (network.judge(p, survey)[..., beyond:] for p in (photo, changed))
-    assert torch.allclose(before, after, rtol=0, atol=1e-10)
-
-
 def test_impossible_sizes_are_refused():
     with pytest.raises(ValueError, match="at least 1"):
         UNetConfig(base=0)
@@ -66,5 +40,3 @@ def test_impossible_sizes_are_refused():
         UNetConfig(fold=0)
     with pytest.raises(ValueError, match=r"1 \(grey\) or 3 \(RGB\)"):
         UNetConfig(colours=2)
-    with pytest.raises(ValueError, match="power of two"):
-        UNetConfig(survey=3)

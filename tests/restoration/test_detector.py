@@ -11,20 +11,10 @@ from restore_cli.restoration.detector import ScratchDetector
 PHOTO = np.random.default_rng(0).integers(0, 256, (150, 187, 3), dtype=np.uint8)
 
 
-def surveyed(survey: int = 2) -> ScratchUNet:
-    """With a survey that says something: a new one says nothing yet."""
-    torch.manual_seed(0)
-    network = ScratchUNet(UNetConfig(base=4, levels=2, colours=3, fold=2, survey=survey)).eval()
-    torch.nn.init.normal_(network.told.weight)
-    return network
-
-
-@pytest.fixture(params=["grey", "folded", "surveyed"])
+@pytest.fixture(params=["grey", "folded"])
 def detector(request: pytest.FixtureRequest, tiny_model: Path) -> ScratchDetector:
     if request.param == "grey":
         return ScratchDetector.load(tiny_model, device="cpu", precision="fp32")
-    if request.param == "surveyed":
-        return ScratchDetector(surveyed(), device=torch.device("cpu"))
     torch.manual_seed(0)
     network = ScratchUNet(UNetConfig(base=4, levels=2, colours=3, fold=2)).eval()
     return ScratchDetector(network, device=torch.device("cpu"))
