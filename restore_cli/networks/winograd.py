@@ -21,6 +21,8 @@ CHUNK_PATCHES = 128
 cache."""
 FEWEST_CHANNELS = 64
 """With fewer on either side the transforms cost more than the products save (measured: docs/memory.md)."""
+FEWEST_SHARED_CHANNELS = 256
+"""The same on several threads: transforms and products of fewer are too small to be shared out."""
 
 
 def transform_weight(weight: Tensor) -> Tensor:
@@ -58,11 +60,11 @@ def convolve(padded: Tensor, transformed: Tensor, bias: Tensor | None) -> Tensor
 
 def pays(conv: nn.Conv2d, x: Tensor) -> bool:
     """Whether `convolve` may and should stand in for this convolution of x: (B, C, H, W)."""
-    channels = min(conv.in_channels, conv.out_channels)
+    fewest = FEWEST_CHANNELS if torch.get_num_threads() == 1 else FEWEST_SHARED_CHANNELS
     return (
         conv.kernel_size == (3, 3)
         and conv.stride == (1, 1)
-        and channels >= FEWEST_CHANNELS
+        and min(conv.in_channels, conv.out_channels) >= fewest
         and x.device.type == "cpu"
         and x.dtype == torch.float32
         and x.shape[2] * x.shape[3] >= 4 * max(conv.in_channels, conv.out_channels)  # or the weights cost most

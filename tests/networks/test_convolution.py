@@ -18,25 +18,25 @@ def pair(*args, **kwargs):
 
 
 @pytest.mark.parametrize("mode", ["zeros", "reflect"])
-@pytest.mark.parametrize(("height", "width"), [(32, 40), (33, 41), (35, 30), (9, 1101)])
+@pytest.mark.parametrize(("height", "width"), [(32, 40), (33, 41), (35, 34), (9, 1101)])
 @pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
 @torch.inference_mode()
 def test_winograd_equals_the_direct_sum(mode, height, width, order):
-    plain, ours = pair(64, 80, 3, padding=1, padding_mode=mode)
-    x = torch.randn(2, 64, height, width).contiguous(memory_format=order)
+    plain, ours = pair(256, 272, 3, padding=1, padding_mode=mode)
+    x = torch.randn(2, 256, height, width).contiguous(memory_format=order)
     assert winograd.pays(ours, x)
     assert torch.allclose(ours(x), plain(x), atol=1e-5)
 
 
 @torch.inference_mode()
 def test_winograd_is_close_to_float64():
-    plain, ours = pair(128, 128, 3, padding=1)
-    x = torch.randn(1, 128, 48, 48).abs()
+    plain, ours = pair(256, 256, 3, padding=1)
+    x = torch.randn(1, 256, 48, 48).abs()
     exact = plain.double()(x.double())
     assert (ours(x) - exact).abs().mean() < 1e-6 * exact.abs().mean()
 
 
-@pytest.mark.parametrize("channels", [8, 64])
+@pytest.mark.parametrize("channels", [8, 256])
 @pytest.mark.parametrize("mode", ["zeros", "reflect"])
 @torch.inference_mode()
 def test_a_band_with_its_neighbours_rows_needs_no_padding(channels, mode):
@@ -46,6 +46,19 @@ def test_a_band_with_its_neighbours_rows_needs_no_padding(channels, mode):
     assert torch.allclose(ours(x[:, :, :31], 1, 0), whole[:, :, :30], atol=1e-5)
     assert torch.allclose(ours(x[:, :, 9:41], 0, 0), whole[:, :, 10:40], atol=1e-5)
     assert torch.allclose(ours(x[:, :, 39:], 0, 1), whole[:, :, 40:], atol=1e-5)
+
+
+@torch.inference_mode()
+def test_on_several_threads_few_channels_are_summed_directly():
+    """There Winograd's sums are too small to be shared out; alone it is faster from 64 channels on."""
+    conv, x, threads = Conv(96, 96, 3, padding=1), torch.randn(1, 96, 40, 40), torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        assert winograd.pays(conv, x)
+        torch.set_num_threads(2)
+        assert not winograd.pays(conv, x)
+    finally:
+        torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("size", [(20, 24), (6, 7), (5, 5), (4, 30)])
