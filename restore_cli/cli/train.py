@@ -1,4 +1,7 @@
-"""`oldphoto train detector | tone | stage1 | stage2`: networks from a folder of photos. For faces see train_faces."""
+"""`oldphoto train detector | second-look | tone | stage1 | stage2`: networks from a folder of photos.
+
+For faces see train_faces.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ import typer
 from restore_cli.cli.train_options import Clean, Damage, trains
 
 app = typer.Typer(
-    help="Train the detector, the tones, the VAEs (stage1), the mapping (stage2), the face generator.",
+    help="Train the detector, its second look, the tones, the VAEs (stage1), the mapping (stage2), the face generator.",
     no_args_is_help=True,
 )
 
@@ -34,6 +37,21 @@ def detector(
 ) -> None:
     """Train the scratch detector on synthetic damage, or fine-tune one on photos with masks."""
     run_stage("detector", clean=clean, pairs=pairs, init=init, damage=damage, **options)
+
+
+@app.command()
+@trains
+def second_look(
+    *,
+    clean: Clean,
+    init: Annotated[
+        str, typer.Option(metavar="MODEL", help="Name or folder: its detector looks first; its second look goes on.")
+    ],
+    damage: Damage = None,
+    **options: Any,
+) -> None:
+    """Train the detector's second look, which knows the colours of what was found in the whole photo."""
+    run_stage("second-look", clean=clean, init=init, damage=damage, **options)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from restore_cli.networks.mapping import MAPPING_PATCH, MAPPING_QUALITY, MAPPING_SCRATCH, Mapping, MappingConfig
+from restore_cli.networks.second_look import SecondLook, SecondLookConfig
 from restore_cli.networks.spade import SPADE_256, SPADE_512, FaceGenerator, SpadeConfig
 from restore_cli.networks.tone import ToneConfig, ToneNet
 from restore_cli.networks.unet import UNET_RELEASED, ScratchUNet, UNetConfig
@@ -18,6 +19,7 @@ from restore_cli.networks.vgg import VGG19, VGG_RELEASED, VGGConfig
 
 NETWORKS: dict[str, tuple[type[Any], type[nn.Module]]] = {
     "unet": (UNetConfig, ScratchUNet),
+    "second_look": (SecondLookConfig, SecondLook),
     "vae": (VAEConfig, VAE),
     "mapping": (MappingConfig, Mapping),
     "spade": (SpadeConfig, FaceGenerator),
@@ -41,6 +43,8 @@ __all__ = [
     "Mapping",
     "MappingConfig",
     "ScratchUNet",
+    "SecondLook",
+    "SecondLookConfig",
     "SpadeConfig",
     "ToneConfig",
     "ToneNet",

@@ -10,6 +10,7 @@ take most of the time and know least.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,15 +20,13 @@ from restore_cli.networks.convolution import Conv
 
 
 @dataclass(frozen=True, kw_only=True)
-class UNetConfig:
-    """Sizes of the detector."""
+class UNetSizes:
+    """Sizes of a U-Net, and what follows from them."""
 
     base: int = 64
     """Channels after the first convolution; each of the levels below doubles them."""
     levels: int = 4
     """How often the picture is halved."""
-    colours: int = 1
-    """1: sees the photo in grey; 3: in RGB."""
     fold: int = 1
     """fold x fold pixels go in as the channels of one position, and as many logits come out of it."""
 
@@ -35,8 +34,6 @@ class UNetConfig:
         if min(self.base, self.levels, self.fold) < 1:
             given = f"{self.base}, {self.levels} and {self.fold}"
             raise ValueError(f"base, levels and fold must be at least 1, got {given}")
-        if self.colours not in (1, 3):
-            raise ValueError(f"colours must be 1 (grey) or 3 (RGB), got {self.colours}")
 
     @property
     def size_multiple(self) -> int:
@@ -59,7 +56,21 @@ class UNetConfig:
         return -(-reach // self.size_multiple) * self.size_multiple
 
 
+@dataclass(frozen=True, kw_only=True)
+class UNetConfig(UNetSizes):
+    """Sizes of the detector."""
+
+    colours: int = 1
+    """1: sees the photo in grey; 3: in RGB."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.colours not in (1, 3):
+            raise ValueError(f"colours must be 1 (grey) or 3 (RGB), got {self.colours}")
+
+
 UNET_RELEASED = UNetConfig()
+Network = TypeVar("Network", bound="UNet")
 
 
 class DoubleConv(nn.Module):
@@ -111,27 +122,24 @@ class Up(nn.Module):
         return self.merge(torch.cat([x, skip], dim=1))  # type: ignore[no-any-return]
 
 
-class ScratchUNet(nn.Module):
-    """The detector. 37.65 M parameters at base 64."""
+class UNet(nn.Module):
+    """From `channels` values a pixel to one logit a pixel."""
 
-    def __init__(self, config: UNetConfig) -> None:
+    def __init__(self, channels: int, sizes: UNetSizes) -> None:
         super().__init__()
-        self.config = config
-        widths = [config.base * 2**level for level in range(config.levels + 1)]
-        first = 7 if config.fold == 1 else 3  # about as many pixels
-        seen, told = config.colours * config.fold**2, config.fold**2
-        self.first = Conv(seen, config.base, first, padding=first // 2, padding_mode="reflect")
+        self.fold = sizes.fold
+        widths = [sizes.base * 2**level for level in range(sizes.levels + 1)]
+        first = 7 if self.fold == 1 else 3  # about as many pixels
+        seen, told = channels * self.fold**2, self.fold**2
+        self.first = Conv(seen, sizes.base, first, padding=first // 2, padding_mode="reflect")
         self.down_sample = nn.ModuleList(Down(c) for c in widths[:-1])
         self.down_path = nn.ModuleList(DoubleConv(c, 2 * c) for c in widths[:-1])
         self.up_path = nn.ModuleList(Up(2 * c, c) for c in reversed(widths[:-1]))
-        self.last = Conv(config.base, told, 3, padding=1, padding_mode="reflect")
+        self.last = Conv(sizes.base, told, 3, padding=1, padding_mode="reflect")
 
-    def forward(self, photo: Tensor) -> Tensor:
-        """photo: (B, colours, H, W) in [-1, 1], see `inputs.as_detector_sees`; H and W multiples of `size_multiple`.
-
-        Returns logits (B, 1, H, W).
-        """
-        x = F.pixel_unshuffle(photo, self.config.fold)
+    def walk(self, seen: Tensor) -> Tensor:
+        """seen: (B, channels, H, W), H and W multiples of `size_multiple`. Returns logits (B, 1, H, W)."""
+        x = F.pixel_unshuffle(seen, self.fold)
         x = F.leaky_relu(self.first(x), 0.2, inplace=True)  # (B, base, H / fold, W / fold)
         skips: list[Tensor] = []
         for shrink, double in zip(self.down_sample, self.down_path, strict=True):
@@ -139,10 +147,25 @@ class ScratchUNet(nn.Module):
             x = double(shrink(x))  # (B, 2C, H/2, W/2)
         for up in self.up_path:
             x = up(x, skips.pop())
-        return F.pixel_shuffle(self.last(x), self.config.fold)
+        return F.pixel_shuffle(self.last(x), self.fold)
 
 
-def fold_batch_norms(network: ScratchUNet) -> ScratchUNet:
+class ScratchUNet(UNet):
+    """The detector. 37.65 M parameters at base 64."""
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__(config.colours, config)
+        self.config = config
+
+    def forward(self, photo: Tensor) -> Tensor:
+        """photo: (B, colours, H, W) in [-1, 1], see `inputs.as_detector_sees`; H and W multiples of `size_multiple`.
+
+        Returns logits (B, 1, H, W).
+        """
+        return self.walk(photo)
+
+
+def fold_batch_norms(network: Network) -> Network:
     """The same network for inference alone, its batch norms multiplied into the convolutions before them, in place."""
     for module in network.modules():
         for conv_name, norm_name in (("conv", "norm"), ("conv1", "norm1"), ("conv2", "norm2")):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,11 +16,13 @@ from torch import Tensor
 
 from restore_cli import weights
 from restore_cli.errors import OutOfMemory
-from restore_cli.networks import ScratchUNet
+from restore_cli.networks import ScratchUNet, SecondLook
 from restore_cli.networks.inputs import as_detector_sees
-from restore_cli.networks.unet import fold_batch_norms
+from restore_cli.networks.unet import Network, UNet, UNetSizes, fold_batch_norms
 from restore_cli.restoration.device import autocast, resolve_device, resolve_precision
 from restore_cli.restoration.memory import SMALLEST_TILE_PX, is_out_of_memory, tile_side, working_bytes
+from restore_cli.restoration.opinion import BYTES_PER_PX as OPINION_BYTES_PER_PX
+from restore_cli.restoration.opinion import FirstOpinion
 from restore_cli.restoration.pixels import Pixels, take, to_tensor
 from restore_cli.restoration.resampling import enlarged, shrunk
 from restore_cli.restoration.settings import Precision
@@ -30,7 +33,7 @@ from restore_cli.weights import ModelFolder
 log = logging.getLogger(__name__)
 Resolution = Literal["full"] | int
 BoxOf = Callable[[Box], Tensor]
-"""A box of a picture as (1, C, h, w) in [-1, 1], mirrored beyond its edges, in the colours that the network sees."""
+"""A box of a picture as (1, 3, h, w) in [-1, 1], mirrored beyond its edges."""
 LARGEST_TILE_PX = 1536
 """Beyond it larger tiles save little halo and lose the cache."""
 BYTES_PER_CHANNEL_PX = 38
@@ -46,12 +49,15 @@ class ScratchDetector:
     def __init__(
         self,
         network: ScratchUNet,
+        second_look: SecondLook | None = None,
         *,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
         max_memory_bytes: int | None = None,
     ) -> None:
-        self.network = fold_batch_norms(network).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        """second_look: looks again once the colours of the whole photo are known."""
+        self.network = _made_ready(network, device)
+        self.second_look = None if second_look is None else _made_ready(second_look, device)
         self.device, self.dtype = device, dtype
         self.max_memory_bytes = max_memory_bytes
         self.tile_px: int | None = None
@@ -71,7 +77,10 @@ class ScratchDetector:
         place = resolve_device(device)
         network = weights.load_network(folder.path("detector"))
         assert isinstance(network, ScratchUNet)
-        return cls(network, device=place, dtype=resolve_precision(precision, place), max_memory_bytes=max_memory_bytes)
+        second = None if folder.second_look is None else weights.load_network(folder.second_look)
+        assert second is None or isinstance(second, SecondLook)
+        dtype = resolve_precision(precision, place)
+        return cls(network, second, device=place, dtype=dtype, max_memory_bytes=max_memory_bytes)
 
     def probability(self, image: Pixels, resolution: Resolution = "full") -> NDArray[np.float32]:
         """Probability of damage (H, W) in [0, 1] for a uint8 or uint16 photo (H, W), (H, W, 1) or (H, W, 3).
@@ -102,10 +111,7 @@ class ScratchDetector:
         planes = as_colour_planes(image)
         height, width = planes.shape[:2]
         if resolution == "full":
-            colours = self.network.config.colours
-            yield from self._tiles(
-                lambda box: as_detector_sees(to_tensor(planes, box, self.device), colours), height, width, sharers
-            )
+            yield from self._tiles(lambda box: to_tensor(planes, box, self.device), height, width, sharers)
             return
         small = self._reduced(planes, resolution)
         height, width = small.shape[:2]
@@ -121,8 +127,8 @@ class ScratchDetector:
 
         Raises OutOfMemory if even the smallest tiles do not fit the CPU.
         """
-        multiple = self.network.config.size_multiple
-        side = self._tile_side(sharers)
+        multiple = self._size_multiple
+        side = self._tile_side(height * width, sharers)
         while True:
             try:
                 yield from self._tiles_of(seen_in, height, width, side)
@@ -145,45 +151,79 @@ class ScratchDetector:
     def _tiles_of(
         self, seen_in: BoxOf, height: int, width: int, side: int
     ) -> Iterator[tuple[Box, NDArray[np.float32]]]:
-        config = self.network.config
-        multiple, halo = config.size_multiple, config.halo_px
-        padded = padded_size(height, width, multiple=multiple, smallest=config.smallest_px)
+        config, multiple = self.network.config, self._size_multiple
+        padded = padded_size(height, width, multiple=multiple, smallest=self._smallest_px)
+        opinion = None if self.second_look is None else FirstOpinion(padded, self.device)
         for tile in grid(*padded, side=side, multiple=multiple):
-            seen = tile.grown(halo, *padded)
-            probability = self._run(seen_in(seen).to(self.device))
-            inner = tile.clipped(height, width)
-            yield inner, probability[0, 0][inner.within(seen).slices].cpu().numpy()
+            seen, inner = tile.grown(config.halo_px, *padded), tile.clipped(height, width)
+            photo = seen_in(seen).to(self.device)
+            logits = self._look(self.network, as_detector_sees(photo, config.colours))
+            if opinion is None:
+                yield inner, _probability(logits, inner.within(seen))
+            else:
+                opinion.add(photo, logits, seen, tile, inner)
+        if opinion is None or self.second_look is None:
+            return
+        evidence, halo_px = opinion.evidence(), self.second_look.config.halo_px
+        for tile in grid(*padded, side=side, multiple=multiple):
+            seen, inner = tile.grown(halo_px, *padded), tile.clipped(height, width)
+            photo = seen_in(seen).to(self.device)
+            logits = self._look(self.second_look, photo, opinion.logits_in(seen), [evidence])
+            yield inner, _probability(logits, inner.within(seen))
 
     def _on_cpu(self) -> ScratchDetector:
         """A copy for photos that do not fit the device."""
-        return ScratchDetector(copy.deepcopy(self.network), device=torch.device("cpu"))
+        return ScratchDetector(copy.deepcopy(self.network), copy.deepcopy(self.second_look), device=torch.device("cpu"))
 
     def _reduced(self, image: Pixels, short_side: int) -> NDArray[np.float32]:
-        """The photo as the network sees it, (h, w, C) in [-1, 1], of sides that it takes."""
-        config, scale = self.network.config, short_side / min(image.shape[:2])
-        multiple, smallest = config.size_multiple, config.smallest_px
+        """The photo at sides that the network takes, (h, w, 3) in [-1, 1]."""
+        scale = short_side / min(image.shape[:2])
+        multiple, smallest = self._size_multiple, self._smallest_px
         size = [max(round(side * scale / multiple) * multiple, smallest) for side in image.shape[:2]]
-        levels = torch.from_numpy(shrunk(image, *size)).permute(2, 0, 1)[None].expand(1, 3, -1, -1)
-        seen = as_detector_sees(levels * (2 / np.iinfo(image.dtype).max) - 1, config.colours)
-        small: NDArray[np.float32] = seen[0].permute(1, 2, 0).numpy()
-        return small
+        levels = np.broadcast_to(shrunk(image, *size), (*size, 3))
+        return np.asarray(levels * (2 / np.iinfo(image.dtype).max) - 1, np.float32)
 
-    def _run(self, photo: Tensor) -> Tensor:
+    def _look(self, network: UNet, photo: Tensor, *told: Any) -> Tensor:
+        """Logits (1, 1, h, w) of a network, in float32."""
         photo = photo.contiguous(memory_format=torch.channels_last)
         with autocast(self.device, self.dtype):
-            logits = self.network(photo)
+            logits: Tensor = network(photo, *told)
         if self.dtype != torch.float32 and not bool(logits.isfinite().all()):
             log.warning("%s gave logits that are no numbers: this tile is redone in float32", self.dtype)
-            logits = self.network(photo)
-        return logits.float().sigmoid()  # type: ignore[no-any-return]
+            logits = network(photo, *told)
+        return logits.float()
 
-    def _tile_side(self, sharers: int) -> int:
+    def _tile_side(self, pixels: int, sharers: int) -> int:
         if self.tile_px is not None:
             return self.tile_px
         config, budget = self.network.config, working_bytes(self.device, self.max_memory_bytes, sharers)
+        if self.second_look is not None and self.device.type == "cpu":
+            budget = max(budget - OPINION_BYTES_PER_PX * pixels, 0)
         per_px = BYTES_PER_CHANNEL_PX * config.base / config.fold**2 + BYTES_PER_COLOUR_PX * config.colours
-        multiple = config.size_multiple
+        multiple = self._size_multiple
         return tile_side(budget, per_px, halo_px=config.halo_px, multiple=multiple, largest_px=LARGEST_TILE_PX)
+
+    @property
+    def _sizes(self) -> list[UNetSizes]:
+        return [self.network.config] + ([] if self.second_look is None else [self.second_look.config])
+
+    @property
+    def _size_multiple(self) -> int:
+        return math.lcm(*(sizes.size_multiple for sizes in self._sizes))
+
+    @property
+    def _smallest_px(self) -> int:
+        return max(sizes.smallest_px for sizes in self._sizes)
+
+
+def _made_ready(network: Network, device: torch.device) -> Network:
+    return fold_batch_norms(network).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _probability(logits: Tensor, box: Box) -> NDArray[np.float32]:
+    """The box of (1, 1, h, w) as (h, w) in [0, 1]."""
+    found: NDArray[np.float32] = logits[0, 0][box.slices].sigmoid().cpu().numpy()
+    return found
 
 
 def _cut(picture: NDArray[np.float32], box: Box) -> Tensor:

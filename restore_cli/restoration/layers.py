@@ -49,6 +49,31 @@ class Field:
         """Rows top..bottom, (1, C, bottom - top, W) float32."""
         return _activate(self.plane.rows(top, bottom), self.moments, self.act)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is what was kept."""
+        return self.moments is None and self.act is None
+
+    def view(self, top: int, bottom: int) -> Tensor:
+        """The same as `rows`, but not to be changed: where nothing is done to what was kept, it may be its memory."""
+        return self.plane.view(top, bottom) if self.is_plain else self.rows(top, bottom)
+
+
+@dataclass(frozen=True)
+class Viewed:
+    """A field read by one that changes nothing of what it reads, and nothing of the field before it is done."""
+
+    field: Field
+
+    @property
+    def height(self) -> int:
+        """Number of rows."""
+        return self.field.height
+
+    def rows(self, top: int, bottom: int) -> Tensor:
+        """Rows top..bottom, (1, C, bottom - top, W) float32."""
+        return self.field.view(top, bottom)
+
 
 @dataclass(frozen=True)
 class Computed:
@@ -165,18 +190,31 @@ class Bands:
         self, conv: nn.Module, norm: nn.Module | None, source: Rows, target: Plane, *, act: nn.Module | None
     ) -> Field:
         """A convolution's output kept in `target`, which may be the plane that `source` reads."""
-        return Field(target, self._pass(conv, norm, source, target), act)
+        if isinstance(norm, nn.InstanceNorm2d):
+            return Field(target, self._pass(conv, norm, source, target), act)
+        self._pass(conv, None, source, target, act=act)
+        return Field(target)
 
     def _pass(
-        self, conv: nn.Module, norm: nn.Module | None, source: Rows, target: Plane | None, beside: Rows | None = None
+        self,
+        conv: nn.Module,
+        norm: nn.Module | None,
+        source: Rows,
+        target: Plane | None,
+        *,
+        act: nn.Module | None = None,
+        beside: Field | None = None,
     ) -> Moments | None:
         """Run a convolution, add what lies `beside`, keep the sum in `target` and its statistics, as far as given."""
-        sliding = Sliding(source)
+        stays = isinstance(source, Field) and source.is_plain and source.plane is not target
+        read: Rows = Viewed(source) if isinstance(source, Field) and stays else Sliding(source)
         running = RunningMoments()
         for top, bottom in self.cuts(_height_after(conv, source.height)):
-            rows = self.convolved(conv, sliding, top, bottom)
+            rows = self.convolved(conv, read, top, bottom)
             if beside is not None:
-                rows += beside.rows(top, bottom)
+                rows += beside.view(top, bottom)
+            if act is not None:
+                rows = act(rows)
             if isinstance(norm, nn.InstanceNorm2d):
                 running.add(rows)
             if target is not None:

@@ -56,6 +56,10 @@ class Plane(Rows, Protocol):
         """Values a position."""
         ...
 
+    def view(self, top: int, bottom: int) -> Tensor:
+        """The same as `rows`, but not to be changed: it may be the plane's own memory."""
+        ...
+
     def write(self, top: int, rows: Tensor) -> None:
         """rows: (1, C, n, W), from row `top` on."""
         ...
@@ -68,6 +72,9 @@ class _MemoryPlane:
 
     def rows(self, top: int, bottom: int) -> Tensor:
         return self.values[top:bottom].to(self.device, torch.float32, copy=True)[None].permute(0, 3, 1, 2)
+
+    def view(self, top: int, bottom: int) -> Tensor:
+        return self.values[top:bottom].to(self.device, torch.float32)[None].permute(0, 3, 1, 2)
 
     def write(self, top: int, rows: Tensor) -> None:
         self.values[top : top + rows.shape[2]] = rows[0].permute(1, 2, 0)
@@ -86,6 +93,9 @@ class _DiskPlane:
         values = np.fromfile(self.file, np.float16, (bottom - top) * self.width * self.channels)
         shaped = torch.from_numpy(values.reshape(bottom - top, self.width, self.channels))
         return shaped.to(self.device, torch.float32)[None].permute(0, 3, 1, 2)
+
+    def view(self, top: int, bottom: int) -> Tensor:
+        return self.rows(top, bottom)
 
     def write(self, top: int, rows: Tensor) -> None:
         self.file.seek(top * self.row_bytes)

@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 from torch import nn
 
 from restore_cli.errors import UsageProblem, WeightsDamaged, WeightsMissing
-from restore_cli.networks import VAE, VGG19, Mapping, ScratchUNet, ToneNet
+from restore_cli.networks import VAE, VGG19, Mapping, ScratchUNet, SecondLook, ToneNet
 from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.request import TrainRequest
 from restore_cli.training.stage import Stage
 from restore_cli.training.stage_detector import DetectorStage
 from restore_cli.training.stage_faces import FaceStage
 from restore_cli.training.stage_mapping import MappingStage
+from restore_cli.training.stage_second_look import SecondLookStage
 from restore_cli.training.stage_tone import ToneStage
 from restore_cli.training.stage_vae import VAEStage
 from restore_cli.weights import load_network, perceptual_path, resolve_model
@@ -37,6 +38,8 @@ def build(request: TrainRequest, loop: LoopConfig, data: DataConfig, config: Any
     if request.stage == "faces":
         return FaceStage(**common, crops=request.clean)
     common |= {"clean": request.clean, "damage": request.damage}
+    if request.stage == "second-look":
+        return _second_look(request, common)
     if request.stage == "tone":
         return _tone(request, common)
     if request.stage == "stage1":
@@ -48,6 +51,7 @@ def build(request: TrainRequest, loop: LoopConfig, data: DataConfig, config: Any
         vae_a=_part(request.vae, "vae_a", VAE),
         vae_b=_part(request.vae, "vae_b", VAE),
         detector=_optional_part(request.vae, "detector", ScratchUNet),
+        second_look=_optional_part(request.vae, "second_look", SecondLook),
         tone=_optional_part(request.vae, "tone", ToneNet),
         start=_optional_part(request.vae, f"mapping_{config.branch}", Mapping),
         vgg=_vgg(config.perceptual),
@@ -97,6 +101,18 @@ def _detector(request: TrainRequest, loop: LoopConfig, data: DataConfig, config:
         pairs=request.pairs,
         start=start,
     )
+
+
+def _second_look(request: TrainRequest, common: dict[str, Any]) -> Stage:
+    if request.init is None:
+        raise UsageProblem("a second look needs a first", hint="give --init, a model with a detector")
+    model = resolve_model(request.init)
+    detector = _of_kind(model.path("detector"), ScratchUNet)
+    if model.second_look is None:
+        return SecondLookStage(**common, detector=detector)
+    start = _of_kind(model.second_look, SecondLook)
+    common["config"] = replace(common["config"], network=start.config)
+    return SecondLookStage(**common, detector=detector, start=start)
 
 
 def _tone(request: TrainRequest, common: dict[str, Any]) -> Stage:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from restore_cli import imaging
-from restore_cli.networks import ScratchUNet, ToneNet
+from restore_cli.networks import ScratchUNet, SecondLook, ToneNet
 from restore_cli.networks.inputs import as_detector_sees, paint_damage
+from restore_cli.networks.second_look import evidence_of
 from restore_cli.networks.tone import correct, thumbnail
 from restore_cli.training import chance
 from restore_cli.training.data import to_tensor
@@ -21,9 +24,20 @@ THRESHOLD = 0.4
 class Preparation:
     """Masks by the detector and tones by the tone network, where there are such; damage filled or painted white."""
 
-    def __init__(self, *, detector: ScratchUNet | None, tone: ToneNet | None, fills: bool, margin_px: int) -> None:
-        """fills: give the mapping a guess where damage is. margin_px: what of "surroundings" lies outside the crop."""
-        self.detector, self.tone, self.fills, self.margin_px = detector, tone, fills, margin_px
+    def __init__(
+        self,
+        *,
+        detector: ScratchUNet | None,
+        second_look: SecondLook | None = None,
+        tone: ToneNet | None,
+        fills: bool,
+        margin_px: int,
+    ) -> None:
+        """second_look: at whole photos. fills: give the mapping a guess where damage is. margin_px: what of
+        "surroundings" lies outside the crop.
+        """
+        self.detector, self.second_look, self.tone = detector, second_look, tone
+        self.fills, self.margin_px = fills, margin_px
 
     def training_mask(self, batch: Batch, *, share: float, threshold: tuple[float, float], seed: int) -> Tensor:
         """The true mask (B, 1, S, S), or for a share of the samples what is detected at a threshold drawn for each."""
@@ -42,7 +56,7 @@ class Preparation:
         """The detected mask, or the true one, (B, 1, H, W), where there is no detector."""
         if self.detector is None:
             return mask
-        return (damage_probability(self.detector, aged) > THRESHOLD).to(aged.dtype)
+        return (damage_probability(self.detector, aged, self.second_look) > THRESHOLD).to(aged.dtype)
 
     def shown(self, batch: Batch, mask: Tensor) -> Tensor:
         """What of "aged" the encoder gets, (B, 3, S, S) in [-1, 1], in the tones that "surroundings" or itself ask for.
@@ -64,23 +78,35 @@ class Preparation:
             return correct(shown, self.tone(small), top=margin, left=margin, height=height, width=width)
 
 
-def damage_logits(detector: ScratchUNet, aged: Tensor) -> Tensor:
-    """(B, 1, H, W) for crops (B, 3, H, W) in [-1, 1], mirrored up to a size that the detector takes."""
+def damage_logits(detector: ScratchUNet, aged: Tensor, second_look: SecondLook | None = None) -> Tensor:
+    """(B, 1, H, W) for crops (B, 3, H, W) in [-1, 1], mirrored up to a size that the networks take.
+
+    second_look: looks at each crop as at a whole photo. Only it learns from the result, not the detector.
+    """
     height, width = aged.shape[2:]
-    multiple = detector.config.size_multiple
-    sides = (max(-(-side // multiple) * multiple, detector.config.smallest_px) for side in (height, width))
+    sizes = [network.config for network in (detector, second_look) if network is not None]
+    multiple = math.lcm(*(size.size_multiple for size in sizes))
+    smallest = max(size.smallest_px for size in sizes)
+    sides = (max(-(-side // multiple) * multiple, smallest) for side in (height, width))
     rows, columns = (
         torch.from_numpy(np.pad(np.arange(here), (0, side - here), mode="reflect"))
         for here, side in zip((height, width), sides, strict=True)
     )
-    seen = as_detector_sees(aged[:, :, rows[:, None], columns], detector.config.colours)
-    logits: Tensor = detector(seen)
-    return logits[..., :height, :width]
+    photo = aged[:, :, rows[:, None], columns]
+    seen = as_detector_sees(photo, detector.config.colours)
+    if second_look is None:
+        logits: Tensor = detector(seen)
+        return logits[..., :height, :width]
+    with torch.no_grad():
+        logits = detector(seen).float()
+        evidence = evidence_of(aged, logits[..., :height, :width])
+    again: Tensor = second_look(photo, logits, evidence)
+    return again[..., :height, :width]
 
 
-def damage_probability(detector: ScratchUNet, aged: Tensor) -> Tensor:
+def damage_probability(detector: ScratchUNet, aged: Tensor, second_look: SecondLook | None = None) -> Tensor:
     """`damage_logits` as probabilities in [0, 1]."""
-    return damage_logits(detector, aged).sigmoid()
+    return damage_logits(detector, aged, second_look).sigmoid()
 
 
 def fill_damage(aged: Tensor, mask: Tensor) -> Tensor:

@@ -19,18 +19,23 @@ from restore_cli.training.config import (
 from restore_cli.training.stage_detector import DetectorStageConfig
 from restore_cli.training.stage_faces import FaceStageConfig
 from restore_cli.training.stage_mapping import MappingStageConfig
+from restore_cli.training.stage_second_look import SecondLookStageConfig
 from restore_cli.training.stage_tone import ToneStageConfig
 from restore_cli.training.stage_vae import VAEStageConfig
 
-StageName = Literal["detector", "tone", "stage1", "stage2", "faces"]
+StageName = Literal["detector", "second-look", "tone", "stage1", "stage2", "faces"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 STAGE_CONFIGS: dict[str, type[Any]] = {
     "detector": DetectorStageConfig,
+    "second-look": SecondLookStageConfig,
     "tone": ToneStageConfig,
     "stage1": VAEStageConfig,
     "stage2": MappingStageConfig,
     "faces": FaceStageConfig,
 }
+
+FINE_TUNED = ("detector", "tone")
+"""Stages that have settings of their own for going on from a model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +53,8 @@ class TrainRequest:
     pairs: Path | None = None
     """Photos with their masks, detector only."""
     init: str | None = None
-    """Name or folder of a model. Its detector (or a detector's file) is trained on; the tone stage takes its masks, and
-    goes on from its tone network if it has one.
+    """Name or folder of a model. Its detector (or a detector's file) is trained on; the second look is one at what that
+    detector says, and the tone stage takes its masks; both go on from the model's own network if it has one.
     """
     damage: Path | None = None
     """Folder of damage outlines."""
@@ -71,7 +76,7 @@ def resolved(request: TrainRequest) -> tuple[LoopConfig, DataConfig, Any]:
     """
     if request.config:
         table = read_config(_found(request.config, request.stage), request.stage)
-    elif request.init is not None:
+    elif request.init is not None and request.stage in FINE_TUNED:
         table = read_config(CONFIGS / f"finetune_{request.stage}.toml", request.stage)
     else:
         table = read_config(CONFIGS / f"small_{request.stage}.toml", request.stage)

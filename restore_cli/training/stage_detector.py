@@ -2,157 +2,41 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils.data import Dataset
 
 from restore_cli.networks import ScratchUNet, UNetConfig
-from restore_cli.training import losses
-from restore_cli.training.config import DataConfig, LoopConfig
-from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, validation_samples
-from restore_cli.training.labelled import LabelledCrops, find_pairs, labelled_samples
-from restore_cli.training.metrics import detection_scores
-from restore_cli.training.model_folder import declare_roles
-from restore_cli.training.outlines import DamageOutlines
+from restore_cli.training.detection import DetectionLosses, DetectionStage
 from restore_cli.training.preparation import damage_logits
-from restore_cli.training.sheets import ROWS, Row
-from restore_cli.training.stage import Batch, Losses, Player
-from restore_cli.weights.network_file import save_network
-
-VALIDATION_RECIPES = ("published", "realistic")
-THRESHOLD = 0.4
-"""From which probability on a pixel counts as damaged in the figures, as by default in use."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetectorStageConfig:
-    """The network and the weights of its losses."""
+class DetectorStageConfig(DetectionLosses):
+    """The network and its losses."""
 
     network: UNetConfig = field(default_factory=UNetConfig)
-    balanced: float = 1.0
-    """Cross entropy with damaged and sound pixels weighing the same."""
-    focal: float = 10.0
-    plain: float = 0.0
-    """Cross entropy as it is: keeps probabilities honest where damage is rare."""
-    dice: float = 0.0
-    logit_shift: float = 0.0
-    """Added to the logits when training is over: below zero calls fewer pixels damaged at the same threshold."""
 
 
-class DetectorStage:
-    """Crops, aged synthetically or labelled by hand, in; damage logits out."""
+class DetectorStage(DetectionStage):
+    """The first look: the U-Net."""
 
-    name = "detector"
+    name = role = "detector"
 
-    def __init__(
-        self,
-        *,
-        config: DetectorStageConfig,
-        loop: LoopConfig,
-        data: DataConfig,
-        clean: Path | None,
-        damage: Path | None,
-        pairs: Path | None = None,
-        start: ScratchUNet | None = None,
-    ) -> None:
-        """clean: photos to be aged. pairs: labelled photos instead. start: go on from this one, whatever its size."""
-        self.config, self.loop, self.data = config, loop, data
-        self.is_labelled = pairs is not None
-        if pairs is not None:
-            self.photos = find_pairs(pairs, validation=data.validation_photos)
-        else:
-            assert clean is not None
-            self.photos = PhotoFolder.find(clean, validation=data.validation_photos)
-        self.damage = DamageOutlines.load(damage) if damage else None
-        torch.manual_seed(loop.seed)
-        detector = start or ScratchUNet(config.network)
-        self.networks = nn.ModuleDict({"detector": detector})
+    def __init__(self, *, config: DetectorStageConfig, start: ScratchUNet | None = None, **given: Any) -> None:
+        """start: go on from this one, whatever its size. given: what every `DetectionStage` takes."""
+        super().__init__(config=config, **given)
+        torch.manual_seed(self.loop.seed)
+        self.networks = nn.ModuleDict({"detector": start or ScratchUNet(config.network)})
         self.networks.requires_grad_(True)
-        self.logit_shift = 0.0 if start is not None else config.logit_shift  # an exported detector has it already
         self.frozen = nn.ModuleDict()
-        self._validation: dict[str, list[Sample]] | None = None
+        if start is not None:
+            self.logit_shift = 0.0  # an exported network has it already
 
-    def players(self) -> tuple[Player, ...]:
-        """The detector alone."""
-        return (Player(name="detector", networks=("detector",), objective=self.objective),)
-
-    def objective(self, batch: Batch) -> Losses:
-        """Weighted losses of one batch."""
-        logits = damage_logits(self._detector_of(self.networks), batch["aged"]).float()
-        terms: dict[str, tuple[float, Callable[[Tensor, Tensor], Tensor]]] = {
-            "balanced": (self.config.balanced, losses.balanced_cross_entropy),
-            "focal": (self.config.focal, losses.focal),
-            "plain": (self.config.plain, F.binary_cross_entropy_with_logits),
-            "dice": (self.config.dice, losses.dice),
-        }
-        return {name: weight * loss(logits, batch["mask"]) for name, (weight, loss) in terms.items() if weight}
-
-    def dataset(self) -> Dataset[Sample]:
-        """Aged or labelled crops of the training photos."""
-        if self.is_labelled:
-            return LabelledCrops(self.photos.training, self.data, seed=self.loop.seed)
-        return AgedCrops(self.photos.training, self.data, seed=self.loop.seed, damage=self.damage)
-
-    def validate(self, networks: nn.ModuleDict) -> dict[str, float]:
-        """F1 and ROC AUC on each recipe, or on labelled photos; the share of sound photos called damaged."""
-        figures: dict[str, float] = {}
-        for recipe, samples in self._samples().items():
-            found = [self._probability(networks, s["aged"]) for s in samples]
-            if not found:
-                continue
-            scores = detection_scores(
-                torch.cat([p.flatten() for p in found]).numpy(),
-                torch.cat([s["mask"].flatten() for s in samples]).numpy() > 0.5,
-                THRESHOLD,
-            )
-            figures |= {f"{recipe}_f1": scores.f1, f"{recipe}_auc": scores.auc}
-        clean = [self._probability(networks, s["clean"]) for s in self._samples().get("published", ())]
-        if clean:
-            figures["clean_called_damaged"] = float(
-                torch.cat([p.flatten() for p in clean]).gt(THRESHOLD).float().mean()
-            )
-        return figures
-
-    def sheet(self, networks: nn.ModuleDict) -> Sequence[Row]:
-        """Some photos of each kind, with the damage in them and what was found of it."""
-        kinds = self._samples().values()
-        some = [sample for samples in kinds for sample in samples[: ROWS // len(kinds)]]
-        return [
-            {"aged": s["aged"], "mask": s["mask"], "probability": self._probability(networks, s["aged"])} for s in some
-        ]
-
-    def _samples(self) -> dict[str, list[Sample]]:
-        if self._validation is None:
-            kept = self.photos.validation
-            if self.is_labelled:
-                self._validation = {"labelled": labelled_samples(kept, self.data)}
-            else:
-                self._validation = {
-                    recipe: validation_samples(kept, self.data, recipe=recipe, damage=self.damage)
-                    for recipe in VALIDATION_RECIPES
-                }
-        return self._validation
-
-    def export(self, networks: nn.ModuleDict, folder: Path) -> None:
-        """Write detector.safetensors, with the shift in its last bias."""
-        detector = copy.deepcopy(self._detector_of(networks))
-        assert detector.last.bias is not None
-        detector.last.bias.data += self.logit_shift
-        save_network(detector, folder / "detector.safetensors")
-        declare_roles(folder, {"detector": "detector.safetensors"})
-
-    def _probability(self, networks: nn.ModuleDict, aged: Tensor) -> Tensor:
-        device = next(networks.parameters()).device
-        logits = damage_logits(self._detector_of(networks), aged[None].to(device))[0] + self.logit_shift
-        return logits.sigmoid().cpu()
-
-    def _detector_of(self, networks: nn.ModuleDict) -> ScratchUNet:
+    def logits(self, networks: nn.ModuleDict, aged: Tensor) -> Tensor:
+        """What the detector says of crops (B, 3, H, W) in [-1, 1]: (B, 1, H, W)."""
         detector = networks["detector"]
         assert isinstance(detector, ScratchUNet)
-        return detector
+        return damage_logits(detector, aged)

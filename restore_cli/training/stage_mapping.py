@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from restore_cli.errors import WeightsDamaged
-from restore_cli.networks import VAE, VGG19, Mapping, MappingConfig, ScratchUNet, ToneNet
+from restore_cli.networks import VAE, VGG19, Mapping, MappingConfig, ScratchUNet, SecondLook, ToneNet
 from restore_cli.networks.discriminator import Discriminator, DiscriminatorConfig
 from restore_cli.training.adversary import fool, tell_apart
 from restore_cli.training.config import DataConfig, LoopConfig
@@ -82,12 +82,14 @@ class MappingStage:
         vae_a: VAE,
         vae_b: VAE,
         detector: ScratchUNet | None,
+        second_look: SecondLook | None = None,
         tone: ToneNet | None = None,
         start: Mapping | None = None,
         vgg: VGG19 | None = None,
     ) -> None:
         """detector: needed for detected_share; the validation uses its masks too, or the true ones without it.
 
+        second_look: for the validation alone, since crops are too small to know a photo's colours.
         tone: corrects the tones before the encoder sees a photo, here as in use. start: trained on, if it has the sizes
         of the configuration. vgg: for the perceptual loss. Raises WeightsDamaged if a VAE has another latent.
         """
@@ -104,10 +106,16 @@ class MappingStage:
         if config.gan:
             self.networks["judge"] = Discriminator(6, config.discriminator)
         self.networks.requires_grad_(True)
-        helpers: dict[str, nn.Module | None] = {"detector": detector, "tone": tone, "vgg": vgg}
-        present = {name: helper for name, helper in helpers.items() if helper is not None}
+        helpers = {"detector": detector, "second_look": second_look, "tone": tone, "vgg": vgg}
+        present: dict[str, nn.Module] = {name: helper for name, helper in helpers.items() if helper is not None}
         self.frozen = nn.ModuleDict(present if config.joint else vaes | present)
-        self.preparation = Preparation(detector=detector, tone=tone, fills=config.network.guess, margin_px=data.context)
+        self.preparation = Preparation(
+            detector=detector,
+            second_look=second_look,
+            tone=tone,
+            fills=config.network.guess,
+            margin_px=data.context,
+        )
         self._validation: dict[str, list[Sample]] | None = None
 
     def players(self) -> tuple[Player, ...]:
@@ -221,7 +229,7 @@ class MappingStage:
         return self._validation
 
     def export(self, networks: nn.ModuleDict, folder: Path) -> None:
-        """Write the mapping, and beside it the VAEs and the detector that it works with."""
+        """Write the mapping, and beside it the networks that it works with."""
         save_network(networks["mapping"], folder / f"mapping_{self.config.branch}.safetensors")
         for name in ("vae_a", "vae_b"):
             save_network(self._vae(networks, name), folder / f"{name}.safetensors")
@@ -230,12 +238,10 @@ class MappingStage:
             f"{self.config.branch}.mapping": f"mapping_{self.config.branch}.safetensors",
             f"{self.config.branch}.decoder": "vae_b.safetensors",
         }
-        if "detector" in self.frozen:
-            save_network(self.frozen["detector"], folder / "detector.safetensors")
-            roles["detector"] = "detector.safetensors"
-        if "tone" in self.frozen:
-            save_network(self.frozen["tone"], folder / "tone.safetensors")
-            roles["tone"] = "tone.safetensors"
+        for name in ("detector", "second_look", "tone"):
+            if name in self.frozen:
+                save_network(self.frozen[name], folder / f"{name}.safetensors")
+                roles[name] = f"{name}.safetensors"
         declare_roles(folder, roles)
 
 

@@ -33,6 +33,11 @@ class ModelFolder:
         return self.roles.get("detector")
 
     @property
+    def second_look(self) -> Path | None:
+        """The detector's second look, if the model has one; the released models have none."""
+        return self.roles.get("second_look")
+
+    @property
     def tone(self) -> Path | None:
         """The tone network, if the model has one; the released models have none."""
         return self.roles.get("tone")
@@ -185,7 +190,7 @@ def _is_of_faces(role: str) -> bool:
 
 
 def _kind_for(role: str) -> str:
-    single = {"detector": "unet", "tone": "tone", "perceptual": "vgg"}
+    single = {"detector": "unet", "second_look": "second_look", "tone": "tone", "perceptual": "vgg"}
     if role in single:
         return single[role]
     if _is_of_faces(role):

@@ -5,19 +5,29 @@ import pytest
 import torch
 
 from restore_cli.errors import WeightsMissing
-from restore_cli.networks import ScratchUNet, UNetConfig
+from restore_cli.networks import ScratchUNet, SecondLook, SecondLookConfig, UNetConfig
 from restore_cli.restoration.detector import ScratchDetector
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (150, 187, 3), dtype=np.uint8)
 
 
-@pytest.fixture(params=["grey", "folded"])
+@pytest.fixture(params=["grey", "folded", "twice"])
 def detector(request: pytest.FixtureRequest, tiny_model: Path) -> ScratchDetector:
     if request.param == "grey":
         return ScratchDetector.load(tiny_model, device="cpu", precision="fp32")
     torch.manual_seed(0)
     network = ScratchUNet(UNetConfig(base=4, levels=2, colours=3, fold=2)).eval()
-    return ScratchDetector(network, device=torch.device("cpu"))
+    if request.param == "folded":
+        return ScratchDetector(network, device=torch.device("cpu"))
+    torch.nn.init.normal_(network.last.weight)  # or nothing would be sure, and no colour counted
+    second_look = SecondLook(SecondLookConfig(base=4, levels=1)).eval()
+    torch.nn.init.normal_(second_look.last.weight)
+    return ScratchDetector(network, second_look, device=torch.device("cpu"))
+
+
+def difference_allowed(detector: ScratchDetector) -> float:
+    """Of probabilities: the first look's logits are kept in float16, and rounding may fall to either side."""
+    return 1e-6 if detector.second_look is None else 2e-3
 
 
 def test_tiles_find_what_the_whole_finds(detector: ScratchDetector) -> None:
@@ -25,7 +35,7 @@ def test_tiles_find_what_the_whole_finds(detector: ScratchDetector) -> None:
     whole = detector.probability(PHOTO)
     detector.tile_px = 48
     assert whole.std() > 1e-3
-    np.testing.assert_allclose(detector.probability(PHOTO), whole, atol=1e-6)
+    np.testing.assert_allclose(detector.probability(PHOTO), whole, atol=difference_allowed(detector))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (16, 16), (17, 300), (65, 64)])
@@ -36,8 +46,9 @@ def test_any_size(detector: ScratchDetector, size: tuple[int, int]) -> None:
 
 
 def test_16_bit_is_seen_like_8_bit(detector: ScratchDetector) -> None:
+    allowed = 10 * difference_allowed(detector)
     np.testing.assert_allclose(
-        detector.probability(PHOTO.astype(np.uint16) * 257), detector.probability(PHOTO), atol=1e-5
+        detector.probability(PHOTO.astype(np.uint16) * 257), detector.probability(PHOTO), atol=allowed
     )
 
 
@@ -50,7 +61,7 @@ def test_reduced_resolution_is_tiled_too(detector: ScratchDetector) -> None:
     detector.tile_px = 2000
     whole = detector.probability(PHOTO, 400)
     detector.tile_px = 64
-    np.testing.assert_allclose(detector.probability(PHOTO, 400), whole, atol=1e-6)
+    np.testing.assert_allclose(detector.probability(PHOTO, 400), whole, atol=difference_allowed(detector))
 
 
 def test_a_model_without_detector_says_so(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from restore_cli.errors import UsageProblem, WeightsDamaged
 from restore_cli.networks import VAE, Mapping, MappingConfig, VAEConfig
 from restore_cli.training.runs import TrainRequest, train
 from restore_cli.weights import save_network, write_manifest
+from restore_cli.weights.manifest import read_manifest
 
 TINY = """
 [loop]
@@ -39,6 +40,7 @@ validation_photos = 1
 validation_crop = 32
 """
 DETECTOR = TINY + "[stage]\nnetwork = { base = 2, levels = 2 }\nbalanced = 1.0\nfocal = 10.0\ndice = 0.0\n"
+SECOND_LOOK = TINY + "[stage]\nnetwork = { base = 2, levels = 1 }\n"
 STAGE1 = (
     'base = "published"\n' + TINY + "[stage]\nnetwork = { width = 4, latent = 4, blocks = 1 }\n"
     "discriminator = { width = 2 }\n"
@@ -148,15 +150,21 @@ def test_two_processes_find_the_losses_of_one(photos: Path, tmp_path: Path) -> N
 
 def test_the_stages_make_a_folder_that_restores(photos: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    for stage, text in (("detector", DETECTOR), ("stage1", STAGE1), ("stage2", STAGE2)):
+    stages = {
+        "detector": (DETECTOR, []),
+        "second-look": (SECOND_LOOK, ["--init", str(run)]),
+        "stage1": (STAGE1, ["--old", str(photos)]),
+        "stage2": (STAGE2, ["--vae", str(run)]),
+    }
+    for stage, (text, more) in stages.items():
         config = configured(tmp_path, text)
-        more = ["--vae", str(run)] if stage == "stage2" else ["--old", str(photos)] if stage == "stage1" else []
         assert main([*arguments(stage, photos, run, config, 2), *more]) == 0
         facts = json.loads((run / f"{stage}.run.json").read_text())
         assert facts["result"]["state"] == "finished"
         assert facts["data"]["training_photos"] == 3
         assert facts["result"]["figures"]
         assert facts["versions"]["torch"] == torch.__version__
+    assert {"detector", "second_look", "encoder"} <= set(read_manifest(run).roles)
     assert main(["restore", str(photos), str(tmp_path / "out"), "--model", str(run), "--device", "cpu"]) == 0
     assert len(list((tmp_path / "out").glob("*.jpg"))) == 4
     again = arguments("stage1", photos, run, config, 2)

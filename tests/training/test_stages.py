@@ -18,6 +18,7 @@ from restore_cli.networks import (
     Mapping,
     MappingConfig,
     ScratchUNet,
+    SecondLookConfig,
     ToneConfig,
     UNetConfig,
     VAEConfig,
@@ -27,6 +28,7 @@ from restore_cli.networks.discriminator import DiscriminatorConfig
 from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.stage import Player, Shows, Stage
 from restore_cli.training.stage_mapping import MappingStage, MappingStageConfig
+from restore_cli.training.stage_second_look import SecondLookStage, SecondLookStageConfig
 from restore_cli.training.stage_tone import ToneStage, ToneStageConfig
 from restore_cli.training.stage_vae import VAEStage, VAEStageConfig
 from restore_cli.training.trainer import Trainer
@@ -223,6 +225,21 @@ def test_detected_masks_follow_from_the_sample(photos: Path) -> None:
     part = stage.preparation.training_mask({key: value[2:] for key, value in batch.items()}, **drawn)
     assert torch.equal(whole[2:], part)
     assert not torch.equal(whole, batch["mask"])
+
+
+def test_the_second_look_learns_and_the_first_stays_as_it_is(photos: Path, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    detector = ScratchUNet(UNetConfig(base=2, levels=2))
+    config = SecondLookStageConfig(network=SecondLookConfig(base=2, levels=1))
+    stage = SecondLookStage(config=config, loop=LOOP, data=DATA, clean=photos, damage=None, detector=detector)
+    before, first = snapshot(stage.networks), snapshot(detector)
+    losses = trained(stage, tmp_path / "run")
+    assert set(losses[0]) == {"balanced", "focal"}
+    assert any(not torch.equal(before[name], value) for name, value in snapshot(stage.networks).items())
+    assert all(torch.equal(first[name], value) for name, value in snapshot(detector).items())
+    with torch.no_grad():
+        figures = stage.validate(stage.networks)
+    assert set(figures) >= {"realistic_f1", "realistic_auc", "clean_called_damaged"}
 
 
 def test_the_tone_network_learns_from_the_crop_it_corrects(photos: Path, tmp_path: Path) -> None:
