@@ -1,0 +1,29 @@
+"""What the bundled model's second look is worth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from conftest import scene
+
+from restore_cli import ScratchDetector
+from restore_cli.training.metrics import detection_scores
+from restore_cli.training.recipes import REALISTIC
+from restore_cli.training.synthesis import age
+
+STREWN = replace(REALISTIC, film_chance=0, loss_chance=1, dust_chance=1, hair_chance=1, light_share=1)
+"""Prints with much damage of one make, which is what a second look is for."""
+
+
+def test_the_bundled_second_look_finds_what_the_first_missed() -> None:
+    twice = ScratchDetector.load("small", device="cpu")
+    once = ScratchDetector(twice.network, device=torch.device("cpu"))
+    prints = [age(scene(320, 480, seed=seed), np.random.default_rng(seed), STREWN) for seed in range(3)]
+    masks = np.concatenate([aged.mask.ravel() for aged in prints])
+    missed = [
+        1 - detection_scores(np.concatenate([d.probability(aged.image).ravel() for aged in prints]), masks).auc
+        for d in (once, twice)
+    ]
+    assert missed[1] < 0.8 * missed[0]
