@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from conftest import scene
+from tests_training_photos import scene
 
 from restore_cli import ScratchDetector
 from restore_cli.training.metrics import detection_scores
