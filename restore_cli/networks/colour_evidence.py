@@ -20,6 +20,8 @@ BRIGHTNESSES, TINTS = 48, 24
 """Bins of luma, and of each of the two colour differences."""
 SURE = 1.4
 """Logits (0.8 as a probability) beyond which the first opinion is counted."""
+LARGEST_LOGIT = 8.0
+"""Logits are cut off here before they are averaged or seen: beyond it they say nothing more."""
 MOST = 4.0
 """Logarithms of the ratio of two densities are cut off here."""
 CHANNELS = 6
@@ -59,7 +61,7 @@ class ColourCount:
         if min(photo.shape[1:]) < SHRINK:
             return
         colours, bins = _colours_of(shrunk(photo)), self.sound.numel()
-        logits = shrunk(logits)[0]
+        logits = shrunk(logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT))[0]
         self.damaged += torch.bincount(colours[logits > SURE], minlength=bins)
         self.sound += torch.bincount(colours[logits < -SURE], minlength=bins)
         self.pixels += colours.numel()

@@ -1,9 +1,8 @@
-"""The detector's second look: what it missed, by the colours of what it found.
+"""The detector's second look: its opinion again, with the colours of what it found.
 
-A U-Net sees a few hundred pixels and takes a broad white stroke for part of the scene, on a photo strewn with specks of
-the same white. The second look is a small U-Net that sees the photo, the detector's logits and what the colours of the
-whole photo say (`colour_evidence`), all at half the size, and adds to the logits. Not in the papers, and in our own
-models only.
+A U-Net sees a few hundred pixels, and not what damage is made of elsewhere in the photo. The second look is a small
+U-Net that sees the photo, the detector's logits and what the colours of the whole photo say (`colour_evidence`),
+all at half the size, and adds to the logits. Not in the papers, and in our own models only.
 """
 
 from __future__ import annotations
@@ -15,11 +14,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from restore_cli.networks.colour_evidence import CHANNELS, SHRINK, ColourCount, ColourEvidence, shrunk
+from restore_cli.networks.colour_evidence import (
+    CHANNELS,
+    LARGEST_LOGIT,
+    SHRINK,
+    ColourCount,
+    ColourEvidence,
+    shrunk,
+)
 from restore_cli.networks.unet import UNet, UNetSizes
-
-LARGEST_LOGIT = 8.0
-"""The detector's logits are cut off here before they are seen: beyond it they say nothing more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +69,6 @@ def evidence_of(photos: Tensor, logits: Tensor) -> list[ColourEvidence]:
     evidence = []
     for photo, told in zip(photos, logits, strict=True):
         count = ColourCount(photo.device)
-        count.add(photo, told.clamp(-LARGEST_LOGIT, LARGEST_LOGIT))
+        count.add(photo, told)
         evidence.append(count.evidence())
     return evidence

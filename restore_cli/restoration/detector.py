@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -151,25 +151,31 @@ class ScratchDetector:
     def _tiles_of(
         self, seen_in: BoxOf, height: int, width: int, side: int
     ) -> Iterator[tuple[Box, NDArray[np.float32]]]:
-        config, multiple = self.network.config, self._size_multiple
-        padded = padded_size(height, width, multiple=multiple, smallest=self._smallest_px)
-        opinion = None if self.second_look is None else FirstOpinion(padded, self.device)
-        for tile in grid(*padded, side=side, multiple=multiple):
-            seen, inner = tile.grown(config.halo_px, *padded), tile.clipped(height, width)
-            photo = seen_in(seen).to(self.device)
-            logits = self._look(self.network, as_detector_sees(photo, config.colours))
-            if opinion is None:
+        padded = padded_size(height, width, multiple=self._size_multiple, smallest=self._smallest_px)
+        tiles = list(grid(*padded, side=side, multiple=self._size_multiple))
+        if self.second_look is None:
+            for tile, seen, _, logits in self._first_look(seen_in, tiles, padded):
+                inner = tile.clipped(height, width)
                 yield inner, _probability(logits, inner.within(seen))
-            else:
-                opinion.add(photo, logits, seen, tile, inner)
-        if opinion is None or self.second_look is None:
             return
-        evidence, halo_px = opinion.evidence(), self.second_look.config.halo_px
-        for tile in grid(*padded, side=side, multiple=multiple):
+        opinion = FirstOpinion(padded, self.device)
+        for tile, seen, photo, logits in self._first_look(seen_in, tiles, padded):
+            opinion.add(photo, logits, seen, tile, tile.clipped(height, width))
+        evidence, halo_px = [opinion.evidence()], self.second_look.config.halo_px
+        for tile in tiles:
             seen, inner = tile.grown(halo_px, *padded), tile.clipped(height, width)
-            photo = seen_in(seen).to(self.device)
-            logits = self._look(self.second_look, photo, opinion.logits_in(seen), [evidence])
+            logits = self._look(self.second_look, seen_in(seen).to(self.device), opinion.logits_in(seen), evidence)
             yield inner, _probability(logits, inner.within(seen))
+
+    def _first_look(
+        self, seen_in: BoxOf, tiles: Sequence[Box], padded: tuple[int, int]
+    ) -> Iterator[tuple[Box, Box, Tensor, Tensor]]:
+        """Each tile, the box seen for it, the photo there (1, 3, h, w) and the detector's logits (1, 1, h, w)."""
+        config = self.network.config
+        for tile in tiles:
+            seen = tile.grown(config.halo_px, *padded)
+            photo = seen_in(seen).to(self.device)
+            yield tile, seen, photo, self._look(self.network, as_detector_sees(photo, config.colours))
 
     def _on_cpu(self) -> ScratchDetector:
         """A copy for photos that do not fit the device."""

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from restore_cli.networks.colour_evidence import ColourCount, ColourEvidence
-from restore_cli.networks.second_look import LARGEST_LOGIT
 from restore_cli.restoration.tiles import Box
 
 BYTES_PER_PX = 2
@@ -26,7 +25,6 @@ class FirstOpinion:
         """photo, logits: (1, 3, h, w) and (1, 1, h, w) of `seen`. Kept are those of `tile`, counted those of `inner`,
         which lies in the photo.
         """
-        logits = logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT)
         self._logits[tile.slices] = logits[0, 0][tile.within(seen).slices].half().cpu()
         rows, columns = inner.within(seen).slices
         self._count.add(photo[0, :, rows, columns], logits[0, :, rows, columns])
