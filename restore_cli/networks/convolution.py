@@ -6,6 +6,8 @@ departs in how: without gradients, on a CPU and in float32, 3 x 3 kernels over e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,9 +26,8 @@ class Conv(nn.Conv2d):
         p = int(self.padding[0])
         above, below = p if above is None else above, p if below is None else below
         if winograd.pays(self, x):
-            weight = winograd.transform_weight(self.weight)
-            parts = [self._by_winograd(photo, weight, above, below) for photo in x]
-            return parts[0] if len(parts) == 1 else torch.cat(parts)
+            photos = [self.over([photo[None]], above, below) for photo in x]
+            return photos[0] if len(photos) == 1 else torch.cat(photos)
         if above == below == p:
             plain = self.padding_mode != "reflect" or torch.is_grad_enabled() or self.stride != (1, 1)
             return super().forward(x) if plain or min(x.shape[2:]) < 2 * p else self._mended(x, p)
@@ -46,31 +47,49 @@ class Conv(nn.Conv2d):
             wrong.copy_(F.conv2d(F.pad(source, padding, mode="reflect"), self.weight, self.bias))
         return out
 
-    def _by_winograd(self, x: Tensor, weight: Tensor, above: int, below: int) -> Tensor:
-        """x: (C, H, W). Returns (1, K, H + above + below - 2, W), in channels_last order."""
-        height, width = x.shape[1] + above + below - 2, x.shape[2]
-        padded = _padded(x.permute(1, 2, 0), height, above, below, reflect=self.padding_mode == "reflect")
-        out = winograd.convolve(padded, weight, self.bias)
-        return out[:height, :width].contiguous()[None].permute(0, 3, 1, 2)  # in this order it counts as channels_last
+    def over(self, parts: Sequence[Tensor], above: int, below: int) -> Tensor:
+        """The same over rows of one photo that lie in several tensors, one below the other; for a stride of 1.
+
+        parts: (1, C, h, W) each. above, below: rows of padding to make. Returns (1, K, H', W).
+        """
+        rows = [part[0].permute(1, 2, 0) for part in parts]
+        p, reflects = int(self.padding[0]), self.padding_mode == "reflect"
+        height = sum(part.shape[0] for part in rows) + above + below - 2 * p
+        if not winograd.pays(self, parts[-1]):
+            padded = _padded(rows, p, above, below, reflects=reflects)
+            return F.conv2d(padded.permute(2, 0, 1)[None], self.weight, self.bias)
+        padded = _padded(rows, p, above, below, reflects=reflects, multiple=4)
+        out = winograd.convolve(padded, winograd.transform_weight(self.weight), self.bias)
+        # In this order it counts as channels_last.
+        return out[:height, : rows[0].shape[1]].contiguous()[None].permute(0, 3, 1, 2)
 
 
-def _padded(rows: Tensor, height: int, above: int, below: int, *, reflect: bool) -> Tensor:
-    """rows: (h, w, C). Returns (4 n + 2, 4 m + 2, C) with padding around the rows and zeros beyond `height` and w."""
-    h, w, channels = rows.shape
-    out = rows.new_empty(-(-height // 4) * 4 + 2, -(-w // 4) * 4 + 2, channels)
-    out[above : above + h, 1 : w + 1] = rows
-    out[above + h + below :] = 0
-    out[:, w + 2 :] = 0
-    if not reflect:
+def _padded(parts: Sequence[Tensor], p: int, above: int, below: int, *, reflects: bool, multiple: int = 1) -> Tensor:
+    """Rows (h, w, C) in several tensors to one, with padding around them: p columns on both sides, and above and below.
+
+    What is left of its height and width without 2 p is a multiple of `multiple`, by zeros at the end.
+    """
+    w, channels = parts[0].shape[1:]
+    h = sum(part.shape[0] for part in parts)
+    inner_height, inner_width = (-(-side // multiple) * multiple for side in (h + above + below - 2 * p, w))
+    out = parts[0].new_empty(inner_height + 2 * p, inner_width + 2 * p, channels)
+    top, right = above, p + w
+    for part in parts:
+        out[top : top + part.shape[0], p:right] = part
+        top += part.shape[0]
+    out[top + below :] = 0
+    out[:, right + p :] = 0
+    if not reflects:
         out[:above] = 0
-        out[above + h : above + h + below] = 0
-        out[:, 0] = 0
-        out[:, w + 1] = 0
+        out[top : top + below] = 0
+        out[:, :p] = 0
+        out[:, right : right + p] = 0
         return out
-    if above:
-        out[0, 1 : w + 1] = rows[1]
-    if below:
-        out[above + h, 1 : w + 1] = rows[-2]
-    out[:, 0] = out[:, 2]
-    out[:, w + 1] = out[:, w - 1]
+    for distance in range(1, above + 1):
+        out[above - distance, p:right] = out[above + distance, p:right]
+    for distance in range(below):
+        out[top + distance, p:right] = out[top - 2 - distance, p:right]
+    for distance in range(p):
+        out[:, p - 1 - distance] = out[:, p + 1 + distance]
+        out[:, right + distance] = out[:, right - 2 - distance]
     return out

@@ -58,10 +58,14 @@ class SecondLook(UNet):
 
         H and W multiples of `size_multiple`. Returns logits (B, 1, H, W).
         """
+        change = self.walk(self.seen(photo, logits, evidence))
+        return logits + F.interpolate(change, scale_factor=SHRINK, mode="bilinear", align_corners=False)
+
+    def seen(self, photo: Tensor, logits: Tensor, evidence: Sequence[ColourEvidence]) -> Tensor:
+        """What goes into the U-Net: all that `forward` gets at half the size, (B, C, H / 2, W / 2)."""
         told, small = shrunk(logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT)) / 4, shrunk(photo)
         maps = torch.stack([each.maps(colours) for each, colours in zip(evidence, small, strict=True)])
-        change = self.walk(torch.cat([told, small, maps], dim=1))
-        return logits + F.interpolate(change, scale_factor=SHRINK, mode="bilinear", align_corners=False)
+        return torch.cat([told, small, maps], dim=1)
 
 
 def evidence_of(photos: Tensor, logits: Tensor) -> list[ColourEvidence]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import logging
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,30 +16,25 @@ from torch import Tensor
 from restore_cli import weights
 from restore_cli.errors import OutOfMemory
 from restore_cli.networks import ScratchUNet, SecondLook
-from restore_cli.networks.inputs import as_detector_sees
-from restore_cli.networks.unet import Network, UNet, UNetSizes, fold_batch_norms
-from restore_cli.restoration.device import autocast, resolve_device, resolve_precision
-from restore_cli.restoration.memory import SMALLEST_TILE_PX, is_out_of_memory, tile_side, working_bytes
+from restore_cli.networks.unet import Network, fold_batch_norms
+from restore_cli.restoration.device import NotANumberError, resolve_device, resolve_precision
+from restore_cli.restoration.looks import BoxOf, Looks
+from restore_cli.restoration.memory import is_out_of_memory, working_bytes
 from restore_cli.restoration.opinion import BYTES_PER_PX as OPINION_BYTES_PER_PX
-from restore_cli.restoration.opinion import FirstOpinion
 from restore_cli.restoration.pixels import Pixels, take, to_tensor
 from restore_cli.restoration.resampling import enlarged, shrunk
 from restore_cli.restoration.settings import Precision
 from restore_cli.restoration.shapes import as_colour_planes
-from restore_cli.restoration.tiles import Box, grid, padded_size
+from restore_cli.restoration.streams import waiting_rows
+from restore_cli.restoration.tiles import Box
 from restore_cli.weights import ModelFolder
 
 log = logging.getLogger(__name__)
 Resolution = Literal["full"] | int
-BoxOf = Callable[[Box], Tensor]
-"""A box of a picture as (1, 3, h, w) in [-1, 1], mirrored beyond its edges."""
-LARGEST_TILE_PX = 2048
-"""Beyond it larger tiles save little halo for much memory."""
-BYTES_PER_CHANNEL_PX = 38
-"""Peak activations a position at full width and base channel, float32: measured 30 to 36 at base 12 and 64, tiles of
-256 to 1536 px."""
-BYTES_PER_COLOUR_PX = 16
-"""The tile itself: as cut out, in floats, in another order."""
+BAND_POSITIONS = 2**17
+"""At the network's full size, on a CPU: larger bands leave its caches."""
+BAND_COPIES = 16
+"""Activations of a band that exist at a time, counted at the network's full size and base width: measured 9 to 15."""
 
 
 class ScratchDetector:
@@ -56,12 +50,11 @@ class ScratchDetector:
         max_memory_bytes: int | None = None,
     ) -> None:
         """second_look: looks again once the colours of the whole photo are known."""
-        self.network = _made_ready(network, device)
-        self.second_look = None if second_look is None else _made_ready(second_look, device)
-        self.device, self.dtype = device, dtype
-        self.max_memory_bytes = max_memory_bytes
-        self.tile_px: int | None = None
-        """Side of the tiles; None: what memory allows."""
+        second = None if second_look is None else _made_ready(second_look, device)
+        self.looks = Looks(_made_ready(network, device), second, device, dtype)
+        self.device, self.max_memory_bytes = device, max_memory_bytes
+        self.band_rows: int | None = None
+        """Rows of a photo looked at together; None: what memory allows."""
 
     @classmethod
     def load(
@@ -111,125 +104,73 @@ class ScratchDetector:
         planes = as_colour_planes(image)
         height, width = planes.shape[:2]
         if resolution == "full":
-            yield from self._tiles(lambda box: to_tensor(planes, box, self.device), height, width, sharers)
+            yield from self._bands(lambda box: to_tensor(planes, box, self.device), height, width, sharers)
             return
         small = self._reduced(planes, resolution)
         height, width = small.shape[:2]
         found = np.empty((height, width), np.float32)
-        for box, probability in self._tiles(lambda box: _cut(small, box), height, width, sharers):
+        for box, probability in self._bands(lambda box: _cut(small, box), height, width, sharers):
             found[box.slices] = probability
         yield from enlarged(found, *planes.shape[:2])
 
-    def _tiles(
+    def _bands(
         self, seen_in: BoxOf, height: int, width: int, sharers: int
     ) -> Iterator[tuple[Box, NDArray[np.float32]]]:
-        """Boxes of a picture (height, width) and their probabilities; some come twice where memory ran out on the way.
+        """Boxes of a picture (height, width) and their probabilities; some come twice where it had to be done again.
 
-        Raises OutOfMemory if even the smallest tiles do not fit the CPU.
+        Raises OutOfMemory if even the smallest bands do not fit the CPU.
         """
-        multiple = self._size_multiple
-        side = self._tile_side(height * width, sharers)
+        looks, rows = self.looks, self._rows(height, width, sharers)
         while True:
             try:
-                yield from self._tiles_of(seen_in, height, width, side)
+                for top, logits in looks.logits(seen_in, height, width, rows):
+                    yield Box(top, 0, top + logits.shape[2], width), logits[0, 0].sigmoid().cpu().numpy()
                 return
+            except NotANumberError:
+                log.warning("%s gave logits that are no numbers: looking again in float32", looks.dtype)
+                looks = replace(looks, dtype=torch.float32)
+                continue
             except (torch.cuda.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise
-                if side <= SMALLEST_TILE_PX and self.device.type == "cpu":
+                smallest = rows <= looks.size_multiple
+                if smallest and looks.device.type == "cpu":
                     raise OutOfMemory(
                         f"a photo of {width} x {height} pixels does not fit the memory of the CPU",
                         hint="close other programs or give a smaller photo",
                     ) from error
-            if side <= SMALLEST_TILE_PX:
-                log.warning("%s ran out of memory: looking for damage on the CPU", self.device)
-                yield from self._on_cpu()._tiles(seen_in, height, width, sharers)
-                return
-            side = max(side // 2 // multiple * multiple, SMALLEST_TILE_PX)
-            log.warning("out of memory: trying again with tiles of %d px", side)
-
-    def _tiles_of(
-        self, seen_in: BoxOf, height: int, width: int, side: int
-    ) -> Iterator[tuple[Box, NDArray[np.float32]]]:
-        padded = padded_size(height, width, multiple=self._size_multiple, smallest=self._smallest_px)
-        tiles = list(grid(*padded, side=side, multiple=self._size_multiple))
-        if self.second_look is None:
-            for tile, seen, _, logits in self._first_look(seen_in, tiles, padded):
-                inner = tile.clipped(height, width)
-                yield inner, _probability(logits, inner.within(seen))
-            return
-        opinion = FirstOpinion(padded, self.device)
-        for tile, seen, photo, logits in self._first_look(seen_in, tiles, padded):
-            opinion.add(photo, logits, seen, tile, tile.clipped(height, width))
-        evidence, halo_px = [opinion.evidence()], self.second_look.config.halo_px
-        for tile in tiles:
-            seen, inner = tile.grown(halo_px, *padded), tile.clipped(height, width)
-            logits = self._look(self.second_look, seen_in(seen).to(self.device), opinion.logits_in(seen), evidence)
-            yield inner, _probability(logits, inner.within(seen))
-
-    def _first_look(
-        self, seen_in: BoxOf, tiles: Sequence[Box], padded: tuple[int, int]
-    ) -> Iterator[tuple[Box, Box, Tensor, Tensor]]:
-        """Each tile, the box seen for it, the photo there (1, 3, h, w) and the detector's logits (1, 1, h, w)."""
-        config = self.network.config
-        for tile in tiles:
-            seen = tile.grown(config.halo_px, *padded)
-            photo = seen_in(seen).to(self.device)
-            yield tile, seen, photo, self._look(self.network, as_detector_sees(photo, config.colours))
-
-    def _on_cpu(self) -> ScratchDetector:
-        """A copy for photos that do not fit the device."""
-        return ScratchDetector(copy.deepcopy(self.network), copy.deepcopy(self.second_look), device=torch.device("cpu"))
+            if smallest:  # outside the handler, whose traceback holds on to tensors
+                log.warning("%s ran out of memory: looking for damage on the CPU", looks.device)
+                looks = looks.on(torch.device("cpu"))
+                continue
+            rows = max(rows // 2 // looks.size_multiple, 1) * looks.size_multiple
+            log.warning("out of memory: trying again with bands of %d rows", rows)
 
     def _reduced(self, image: Pixels, short_side: int) -> NDArray[np.float32]:
         """The photo at sides that the network takes, (h, w, 3) in [-1, 1]."""
         scale = short_side / min(image.shape[:2])
-        multiple, smallest = self._size_multiple, self._smallest_px
+        multiple, smallest = self.looks.size_multiple, self.looks.smallest_px
         size = [max(round(side * scale / multiple) * multiple, smallest) for side in image.shape[:2]]
         levels = np.broadcast_to(shrunk(image, *size), (*size, 3))
         return np.asarray(levels * (2 / np.iinfo(image.dtype).max) - 1, np.float32)
 
-    def _look(self, network: UNet, photo: Tensor, *told: Any) -> Tensor:
-        """Logits (1, 1, h, w) of a network, in float32."""
-        photo = photo.contiguous(memory_format=torch.channels_last)
-        with autocast(self.device, self.dtype):
-            logits: Tensor = network(photo, *told)
-        if self.dtype != torch.float32 and not bool(logits.isfinite().all()):
-            log.warning("%s gave logits that are no numbers: this tile is redone in float32", self.dtype)
-            logits = network(photo, *told)
-        return logits.float()
-
-    def _tile_side(self, pixels: int, sharers: int) -> int:
-        if self.tile_px is not None:
-            return self.tile_px
-        config, budget = self.network.config, working_bytes(self.device, self.max_memory_bytes, sharers)
-        if self.second_look is not None and self.device.type == "cpu":
-            budget = max(budget - OPINION_BYTES_PER_PX * pixels, 0)
-        per_px = BYTES_PER_CHANNEL_PX * config.base / config.fold**2 + BYTES_PER_COLOUR_PX * config.colours
-        multiple = self._size_multiple
-        return tile_side(budget, per_px, halo_px=config.halo_px, multiple=multiple, largest_px=LARGEST_TILE_PX)
-
-    @property
-    def _sizes(self) -> list[UNetSizes]:
-        return [self.network.config] + ([] if self.second_look is None else [self.second_look.config])
-
-    @property
-    def _size_multiple(self) -> int:
-        return math.lcm(*(sizes.size_multiple for sizes in self._sizes))
-
-    @property
-    def _smallest_px(self) -> int:
-        return max(sizes.smallest_px for sizes in self._sizes)
+    def _rows(self, height: int, width: int, sharers: int) -> int:
+        """Of a band: as many as stay in a CPU's caches and fit the memory."""
+        multiple = self.looks.size_multiple
+        if self.band_rows is not None:
+            return self.band_rows
+        config, budget = self.looks.first.config, working_bytes(self.device, self.max_memory_bytes, sharers)
+        if self.looks.second is not None and self.device.type == "cpu":
+            budget -= OPINION_BYTES_PER_PX * height * width
+        per_row = 4 * config.base * width // config.fold
+        rows = (budget // per_row - waiting_rows(config)) // BAND_COPIES
+        if self.device.type == "cpu":
+            rows = min(rows, BAND_POSITIONS * config.fold // width)
+        return max(rows * config.fold // multiple, 1) * multiple
 
 
 def _made_ready(network: Network, device: torch.device) -> Network:
     return fold_batch_norms(network).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-
-def _probability(logits: Tensor, box: Box) -> NDArray[np.float32]:
-    """The box of (1, 1, h, w) as (h, w) in [0, 1]."""
-    found: NDArray[np.float32] = logits[0, 0][box.slices].sigmoid().cpu().numpy()
-    return found
 
 
 def _cut(picture: NDArray[np.float32], box: Box) -> Tensor:

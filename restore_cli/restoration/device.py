@@ -12,6 +12,10 @@ from restore_cli.restoration.settings import Precision
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+class NotANumberError(Exception):
+    """A precision below float32 overflowed: a piece came out black or with values that are no numbers."""
+
+
 def resolve_device(name: str) -> torch.device:
     """auto, cpu, cuda, cuda:N or mps to a device. auto takes CUDA, then MPS, then the CPU. Raises UsageProblem."""
     if name == "auto":

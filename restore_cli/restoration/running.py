@@ -14,6 +14,7 @@ from torch import Tensor
 
 from restore_cli.errors import OutOfMemory
 from restore_cli.restoration.bands import banded
+from restore_cli.restoration.device import NotANumberError
 from restore_cli.restoration.memory import is_out_of_memory, working_bytes
 from restore_cli.restoration.model import RestorationModel
 from restore_cli.restoration.passes import Task, prepare, tiled, whole
@@ -30,10 +31,6 @@ BLACK = -0.999
 """Largest value of a piece that counts as black, in [-1, 1]."""
 NOT_BLACK = 0.02
 """Mean level of a photo's piece, of 1, from which its result has no reason to be black."""
-
-
-class NotANumberError(Exception):
-    """A precision below float32 overflowed: a piece came out black or with values that are no numbers."""
 
 
 def restored_pixels(

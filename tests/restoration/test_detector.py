@@ -27,13 +27,13 @@ def detector(request: pytest.FixtureRequest, tiny_model: Path) -> ScratchDetecto
 
 def difference_allowed(detector: ScratchDetector) -> float:
     """Of probabilities: the first look's logits are kept in float16, and rounding may fall to either side."""
-    return 1e-6 if detector.second_look is None else 2e-3
+    return 1e-6 if detector.looks.second is None else 2e-3
 
 
-def test_tiles_find_what_the_whole_finds(detector: ScratchDetector) -> None:
-    detector.tile_px = 1000
+def test_bands_find_what_the_whole_finds(detector: ScratchDetector) -> None:
+    detector.band_rows = 192
     whole = detector.probability(PHOTO)
-    detector.tile_px = 48
+    detector.band_rows = 16
     assert whole.std() > 1e-3
     np.testing.assert_allclose(detector.probability(PHOTO), whole, atol=difference_allowed(detector))
 
@@ -56,11 +56,11 @@ def test_reduced_resolution_has_the_photos_size(detector: ScratchDetector) -> No
     assert detector.probability(PHOTO, 64).shape == PHOTO.shape[:2]
 
 
-def test_reduced_resolution_is_tiled_too(detector: ScratchDetector) -> None:
+def test_reduced_resolution_comes_in_bands_too(detector: ScratchDetector) -> None:
     """--resolution may be larger than the photo."""
-    detector.tile_px = 2000
+    detector.band_rows = 512
     whole = detector.probability(PHOTO, 400)
-    detector.tile_px = 64
+    detector.band_rows = 16
     np.testing.assert_allclose(detector.probability(PHOTO, 400), whole, atol=difference_allowed(detector))
 
 

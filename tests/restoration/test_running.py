@@ -64,6 +64,7 @@ if sys.argv[2] == "restore":
     act = lambda side: restorer.restore(image[:side, :side], mask[:side, :side]).image
 else:
     detector = ScratchDetector.load(sys.argv[1], **plenty)
+    detector.band_rows = 800  # where there is plenty a GPU takes as many
     act = lambda side: 255 * detector.probability(image[:side, :side])
 act(64)  # what the first use of a library takes for good
 held = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -75,7 +76,7 @@ print(json.dumps({"seen": seen, "apart": float(np.abs(short.astype(float) - act(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits a process's memory")
-@pytest.mark.parametrize(("action", "megabytes"), [("restore", 85), ("detect", 110)])
+@pytest.mark.parametrize(("action", "megabytes"), [("restore", 85), ("detect", 100)])
 def test_out_of_memory_is_tried_again_in_smaller_pieces(tmp_path: Path, action: str, megabytes: int) -> None:
     """Planned for plenty, allowed half of what that takes: the allocators of PyTorch and oneDNN really fail.
 
@@ -84,7 +85,8 @@ def test_out_of_memory_is_tried_again_in_smaller_pieces(tmp_path: Path, action: 
     """
     model = write_model(tmp_path, Mapping(MappingConfig(latent=16, width=64, ramp=2, blocks=1)))
     command = [sys.executable, "-c", SHORT_OF_MEMORY, str(model), action, str(megabytes * 10**6)]
-    alone = os.environ | {"OMP_NUM_THREADS": "1"}  # another thread that finds no room for its stack is a crash too
+    # Another thread that finds no room for its stack is a crash too; and what glibc keeps when it is freed counts on.
+    alone = os.environ | {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": str(2**20)}
     for _ in range(8):
         run = subprocess.run(command, capture_output=True, text=True, check=False, env=alone)
         if run.returncode == -signal.SIGSEGV or "OutOfMemory" in run.stderr:

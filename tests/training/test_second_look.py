@@ -19,7 +19,7 @@ STREWN = replace(REALISTIC, film_chance=0, loss_chance=1, dust_chance=1, hair_ch
 
 def test_the_bundled_second_look_finds_what_the_first_missed() -> None:
     twice = ScratchDetector.load("small", device="cpu")
-    once = ScratchDetector(twice.network, device=torch.device("cpu"))
+    once = ScratchDetector(twice.looks.first, device=torch.device("cpu"))
     prints = [age(scene(320, 480, seed=seed), np.random.default_rng(seed), STREWN) for seed in range(3)]
     masks = np.concatenate([aged.mask.ravel() for aged in prints])
     missed = [

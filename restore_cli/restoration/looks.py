@@ -1,0 +1,101 @@
+"""A photo's damage as the detector's networks see it, band by band: the first look, and the second if there is one."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from restore_cli.networks import ScratchUNet, SecondLook
+from restore_cli.networks.inputs import as_detector_sees
+from restore_cli.networks.unet import UNetSizes
+from restore_cli.restoration.device import NotANumberError, autocast
+from restore_cli.restoration.opinion import FirstOpinion
+from restore_cli.restoration.streams import Layer, TwiceRows, UNetRows, through
+from restore_cli.restoration.tiles import Box, padded_size
+
+BoxOf = Callable[[Box], Tensor]
+"""A box of a picture as (1, 3, h, w) in [-1, 1], mirrored beyond its edges."""
+Bands = Iterator[tuple[int, Tensor]]
+"""First row and (1, C, h, W), from top to bottom."""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """The networks that look for damage, their batch norms folded, on a device."""
+
+    first: ScratchUNet
+    second: SecondLook | None
+    device: torch.device
+    dtype: torch.dtype
+
+    def on(self, device: torch.device) -> Looks:
+        """A copy elsewhere, in float32."""
+        first, second = copy.deepcopy(self.first).to(device), copy.deepcopy(self.second)
+        return Looks(first, None if second is None else second.to(device), device, torch.float32)
+
+    @property
+    def size_multiple(self) -> int:
+        """Heights and widths that the networks take are multiples of this."""
+        return math.lcm(*(sizes.size_multiple for sizes in self._sizes))
+
+    @property
+    def smallest_px(self) -> int:
+        """And at least this."""
+        return max(sizes.smallest_px for sizes in self._sizes)
+
+    @property
+    def _sizes(self) -> list[UNetSizes]:
+        return [self.first.config] + ([] if self.second is None else [self.second.config])
+
+    def logits(self, seen_in: BoxOf, height: int, width: int, band_rows: int) -> Bands:
+        """Logits (1, 1, h, width) of a picture (height, width) in float32; band_rows: a multiple of `size_multiple`.
+
+        Raises NotANumberError.
+        """
+        padded = padded_size(height, width, multiple=self.size_multiple, smallest=self.smallest_px)
+
+        def photo() -> Bands:
+            for top in range(0, padded[0], band_rows):
+                yield top, seen_in(Box(top, 0, min(top + band_rows, padded[0]), padded[1])).to(self.device)
+
+        colours = self.first.config.colours
+        found = self._run(
+            [UNetRows(self.first)], ((top, as_detector_sees(rows, colours)) for top, rows in photo()), padded[0]
+        )
+        if self.second is not None:
+            opinion = FirstOpinion(*padded, self.device)
+            for top, logits in found:
+                opinion.put(top, logits)
+            for top, rows in photo():
+                opinion.count(rows, top, height, width)
+            found = self._again(self.second, opinion, photo(), padded[0])
+        for top, logits in found:
+            if top < height:
+                yield top, logits[:, :, : height - top, :width]
+
+    def _again(self, second: SecondLook, opinion: FirstOpinion, photo: Bands, height: int) -> Bands:
+        evidence = [opinion.evidence()]
+        seen = ((top, second.seen(rows, opinion.rows(top, top + rows.shape[2]), evidence)) for top, rows in photo)
+        for top, change in self._run([UNetRows(second), TwiceRows()], seen, height):
+            yield top, opinion.rows(top, top + change.shape[2]) + change
+
+    def _run(self, layers: Sequence[Layer], seen: Bands, height: int) -> Bands:
+        """What layers make of a picture of which they see bands: so many rows (1, 1, h, W) in all."""
+        done, rows = 0, next(seen, None)
+        while rows is not None:
+            following = next(seen, None)
+            with autocast(self.device, self.dtype):
+                made = through(layers, rows[1].contiguous(memory_format=torch.channels_last), last=following is None)
+            rows = following
+            if made is None:
+                continue
+            if self.dtype != torch.float32 and not bool(made.isfinite().all()):
+                raise NotANumberError
+            yield done, made.float()
+            done += made.shape[2]
+        assert done == height
