@@ -38,11 +38,6 @@ class SecondLookConfig(UNetSizes):
         """Height and width of the photo must be multiples of this."""
         return SHRINK * super().size_multiple
 
-    @property
-    def halo_px(self) -> int:
-        """Pixels of the photo around a tile beyond which nothing changes its logits; one for the enlargement."""
-        return SHRINK * (super().halo_px + super().size_multiple)
-
 
 class SecondLook(UNet):
     """It starts as no change. 0.32 M parameters."""

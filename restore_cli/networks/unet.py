@@ -45,16 +45,6 @@ class UNetSizes:
         """Height and width must be at least this: reflection padding at the lowest level needs two positions."""
         return 2 * self.size_multiple
 
-    @property
-    def halo_px(self) -> int:
-        """Pixels around a tile beyond which nothing changes its logits, rounded up to `size_multiple`.
-
-        Each level at scale s reaches 4 s in its own convolutions and bilinear step, 1 s in the blur and 3 s * 2 one
-        level down; `first` and `last` add at most 4.
-        """
-        reach = self.fold * (4 + sum(11 << level for level in range(self.levels)))
-        return -(-reach // self.size_multiple) * self.size_multiple
-
 
 @dataclass(frozen=True, kw_only=True)
 class UNetConfig(UNetSizes):

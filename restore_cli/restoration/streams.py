@@ -151,8 +151,9 @@ def through(layers: Sequence[Layer], rows: Band, *, last: bool) -> Band:
 def waiting_rows(sizes: UNetSizes) -> int:
     """About as many rows wait in a `UNetRows`, at all levels together: counted at its full size and base width.
 
-    Beside a level wait as many as what lies below it reaches down, see `UNetSizes.halo_px`; a level deeper they are
-    half as wide and twice as deep.
+    Each level at scale s reaches 4 s down in its own convolutions and bilinear step, 1 s in the blur and 2 * 3 s one
+    level below; beside it waits what all levels below it reach. A level further down rows are half as wide and twice
+    as deep.
     """
     return sum(11 * ((1 << deeper) - 1) for deeper in range(1, sizes.levels + 1))
 
