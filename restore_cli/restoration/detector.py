@@ -33,8 +33,9 @@ log = logging.getLogger(__name__)
 Resolution = Literal["full"] | int
 BAND_POSITIONS = 2**17
 """At the network's full size, on a CPU: larger bands leave its caches."""
-BAND_COPIES = 16
-"""Activations of a band that exist at a time, counted at the network's full size and base width: measured 9 to 15."""
+BAND_COPIES = 20
+"""Activations of a band that exist at a time, counted at the network's full size and base width: measured 9 to 20."""
+MASK_BYTES_PER_PX = 1
 
 
 class ScratchDetector:
@@ -160,8 +161,9 @@ class ScratchDetector:
         if self.band_rows is not None:
             return self.band_rows
         config, budget = self.looks.first.config, working_bytes(self.device, self.max_memory_bytes, sharers)
-        if self.looks.second is not None and self.device.type == "cpu":
-            budget -= OPINION_BYTES_PER_PX * height * width
+        if self.device.type == "cpu":
+            kept = MASK_BYTES_PER_PX + (0 if self.looks.second is None else OPINION_BYTES_PER_PX)
+            budget -= kept * height * width
         per_row = 4 * config.base * width // config.fold
         rows = (budget // per_row - waiting_rows(config)) // BAND_COPIES
         if self.device.type == "cpu":

@@ -99,16 +99,11 @@ class MappingStage:
         self.photos = PhotoFolder.find(clean, validation=data.validation_photos)
         self.damage = DamageOutlines.load(damage) if damage else None
         torch.manual_seed(loop.seed)
-        vaes: dict[str, nn.Module] = {"vae_a": vae_a, "vae_b": vae_b}
-        self.networks = nn.ModuleDict({"mapping": Mapping(config.network)} | (vaes if config.joint else {}))
-        if start is not None and start.config == config.network:
-            self.networks["mapping"].load_state_dict(start.state_dict())
-        if config.gan:
-            self.networks["judge"] = Discriminator(6, config.discriminator)
-        self.networks.requires_grad_(True)
+        vaes = {"vae_a": vae_a, "vae_b": vae_b}
+        self.networks = _learning(config, vaes, start)
         helpers = {"detector": detector, "second_look": second_look, "tone": tone, "vgg": vgg}
         present: dict[str, nn.Module] = {name: helper for name, helper in helpers.items() if helper is not None}
-        self.frozen = nn.ModuleDict(present if config.joint else vaes | present)
+        self.frozen = nn.ModuleDict(present if config.joint else {**vaes, **present})
         self.preparation = Preparation(
             detector=detector,
             second_look=second_look,
@@ -243,6 +238,19 @@ class MappingStage:
                 save_network(self.frozen[name], folder / f"{name}.safetensors")
                 roles[name] = f"{name}.safetensors"
         declare_roles(folder, roles)
+
+
+def _learning(config: MappingStageConfig, vaes: dict[str, VAE], start: Mapping | None) -> nn.ModuleDict:
+    """What the stage trains: the mapping, with `joint` the VAEs, and the judge if there is one."""
+    mapping = Mapping(config.network)
+    if start is not None and start.config == config.network:
+        mapping.load_state_dict(start.state_dict())
+    networks: dict[str, nn.Module] = {"mapping": mapping}
+    if config.joint:
+        networks.update(vaes)
+    if config.gan:
+        networks["judge"] = Discriminator(6, config.discriminator)
+    return nn.ModuleDict(networks).requires_grad_(True)
 
 
 def _refuse_other_latents(latent: int, **vaes: VAE) -> None:

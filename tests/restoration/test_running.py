@@ -167,8 +167,8 @@ def test_every_plan_ends_at_a_smallest_one() -> None:
 
 MEASURE = """
 import json, pathlib, sys, threading, time
-import numpy as np
-from restore_cli import Restorer
+import numpy as np, torch
+from restore_cli import Restorer, ScratchDetector
 from restore_cli.restoration.memory import held_bytes
 
 def anonymous():  # not the libraries' pages, which come and go with what else the machine does
@@ -180,28 +180,32 @@ def watch():
         seen.append(anonymous())
         time.sleep(0.002)
 
-restorer = Restorer.load(sys.argv[1], device="cpu", precision="fp32")
+kind = {"restore": Restorer, "detect": ScratchDetector}[sys.argv[2]]
+network = kind.load(sys.argv[1], device="cpu", precision="fp32")
 mask = np.zeros((1400, 1400), bool)
 mask[100:104] = mask[:, 900:903] = True
-restorer.restore(np.zeros((64, 64, 3), np.uint8), mask[:64, :64])  # what the first use of a library holds for good
+act = (lambda image, mask: network.restore(image, mask)) if kind is Restorer else (
+    lambda image, mask: network.damage(image, 0.5))
+act(np.zeros((64, 64, 3), np.uint8), mask[:64, :64])  # what the first use of a library holds for good
 seen = [anonymous()]
-restorer.max_memory_bytes = held_bytes(restorer._model.device) + int(sys.argv[2])
+network.max_memory_bytes = held_bytes(torch.device("cpu")) + int(sys.argv[3])
 image = np.random.default_rng(0).integers(0, 256, (1400, 1400, 3), dtype=np.uint8)
 threading.Thread(target=watch, daemon=True).start()
-restorer.restore(image, mask)
+act(image, mask)
 print(json.dumps(max(seen) - seen[0]))
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_memory_stays_within_what_was_given(tmp_path: Path) -> None:
-    """Two megapixels through instance norms: whole, they take several times as much. Without attention, for speed.
+@pytest.mark.parametrize(("action", "megabytes"), [("restore", 60), ("detect", 40)])
+def test_memory_stays_within_what_was_given(tmp_path: Path, action: str, megabytes: int) -> None:
+    """Two megapixels, which take several times as much in one piece. Without attention, for speed.
 
     Left to itself, glibc now and then keeps one freed plane of these few megabytes; blocks above 32 MB, of which a
     larger photo is made, it always gives back.
     """
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(4 * 2**20)}
     model = write_model(tmp_path, Mapping(MappingConfig(latent=16, width=64, ramp=2, blocks=1)))
-    command = [sys.executable, "-c", MEASURE, str(model), str(60 * 10**6)]
+    command = [sys.executable, "-c", MEASURE, str(model), action, str(megabytes * 10**6)]
     run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    assert json.loads(run.stdout) < 1.3 * 60 * 10**6
+    assert json.loads(run.stdout) < 1.3 * megabytes * 10**6
