@@ -64,6 +64,17 @@ def test_reduced_resolution_comes_in_bands_too(detector: ScratchDetector) -> Non
     np.testing.assert_allclose(detector.probability(PHOTO, 400), whole, atol=difference_allowed(detector))
 
 
+def test_what_overflows_in_low_precision_is_looked_at_again_in_float32(
+    tiny_model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """float16 ends at 65,504."""
+    low, exact = (ScratchDetector.load(tiny_model, device="cpu", precision=name) for name in ("fp16", "fp32"))
+    for detector in (low, exact):
+        detector.looks.first.last.weight.data *= 1e8
+    np.testing.assert_array_equal(low.probability(PHOTO), exact.probability(PHOTO))
+    assert "float32" in caplog.text
+
+
 def test_a_model_without_detector_says_so(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text('{"format": 1, "name": "x", "branches": {}, "sha256": {}}')
     with pytest.raises(WeightsMissing, match="detector"):
