@@ -121,7 +121,7 @@ class ScratchDetector:
 
         Raises OutOfMemory if even the smallest bands do not fit the CPU.
         """
-        looks, rows = self.looks, self._rows(height, width, sharers)
+        looks, rows = self.looks, self._rows(self.looks, height, width, sharers)
         while True:
             try:
                 for top, logits in looks.logits(seen_in, height, width, rows):
@@ -143,6 +143,7 @@ class ScratchDetector:
             if smallest:  # outside the handler, whose traceback holds on to tensors
                 log.warning("%s ran out of memory: looking for damage on the CPU", looks.device)
                 looks = looks.on(torch.device("cpu"))
+                rows = self._rows(looks, height, width, sharers)
                 continue
             rows = max(rows // 2 // looks.size_multiple, 1) * looks.size_multiple
             log.warning("out of memory: trying again with bands of %d rows", rows)
@@ -155,18 +156,18 @@ class ScratchDetector:
         levels = np.broadcast_to(shrunk(image, *size), (*size, 3))
         return np.asarray(levels * (2 / np.iinfo(image.dtype).max) - 1, np.float32)
 
-    def _rows(self, height: int, width: int, sharers: int) -> int:
-        """Of a band: as many as stay in a CPU's caches and fit the memory."""
-        multiple = self.looks.size_multiple
+    def _rows(self, looks: Looks, height: int, width: int, sharers: int) -> int:
+        """Of a band: as many as stay in a CPU's caches and fit the memory. A limit is for the detector's own device."""
         if self.band_rows is not None:
             return self.band_rows
-        config, budget = self.looks.first.config, working_bytes(self.device, self.max_memory_bytes, sharers)
-        if self.device.type == "cpu":
-            kept = MASK_BYTES_PER_PX + (0 if self.looks.second is None else OPINION_BYTES_PER_PX)
+        config, multiple = looks.first.config, looks.size_multiple
+        budget = working_bytes(looks.device, self.max_memory_bytes if looks is self.looks else None, sharers)
+        if looks.device.type == "cpu":
+            kept = MASK_BYTES_PER_PX + (0 if looks.second is None else OPINION_BYTES_PER_PX)
             budget -= kept * height * width
         per_row = 4 * config.base * width // config.fold
         rows = (budget // per_row - waiting_rows(config)) // BAND_COPIES
-        if self.device.type == "cpu":
+        if looks.device.type == "cpu":
             rows = min(rows, BAND_POSITIONS * config.fold // width)
         return max(rows * config.fold // multiple, 1) * multiple
 
