@@ -133,7 +133,7 @@ class Restorer:
         image: uint8 or uint16, (H, W), (H, W, 1) or (H, W, 3) RGB, any size. mask: (H, W), nonzero = damaged; None
         looks for scratches, if the settings say so. Returns the photo in the same shape and dtype. Raises UsageProblem
         for arrays of another kind or a setting the model cannot meet, WeightsMissing if scratches are to be found and
-        the model has no detector, OutOfMemory if even the smallest tiles do not fit.
+        the model has no detector, OutOfMemory if even the smallest pieces do not fit.
         """
         return self.restore_all([image], [mask], settings)[0]
 
