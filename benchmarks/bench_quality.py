@@ -3,7 +3,7 @@
 Ages clean photos as `oldphoto degrade` does, restores them without being given the mask, and compares with the clean
 photos by PSNR and SSIM; the same for OpenCV's fastNlMeansDenoisingColored followed by Telea inpainting on the mask that
 our detector found. Also: how much damage was found (F1 at the threshold, ROC AUC), and what becomes of the clean photos
-themselves ("do no harm").
+themselves ("do no harm"). With --enlarge 3 everything is seen as a scan of three times the resolution would show it.
 Run: python benchmarks/bench_quality.py CLEAN_FOLDER [--recipe published] [--model auto] [--seed 0] [--limit N]
 """
 
@@ -33,6 +33,15 @@ def by_opencv(aged: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return cv2.inpaint(denoised, mask.astype(np.uint8), 3, cv2.INPAINT_TELEA)
 
 
+def enlarged(picture: np.ndarray, factor: float) -> np.ndarray:
+    """(H, W, 3) uint8 or an (H, W) mask at `factor` times its size."""
+    if factor == 1:
+        return picture
+    levels = np.asarray(255 * picture if picture.dtype == bool else picture, np.uint8)
+    larger = np.asarray(cv2.resize(levels, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC))
+    return larger > 127 if picture.dtype == bool else larger
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clean", type=Path)
@@ -41,6 +50,7 @@ def main() -> None:
     parser.add_argument("--damage", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--enlarge", type=float, default=1.0)
     options = parser.parse_args()
     detector = ScratchDetector.load(options.model)
     restorer = Restorer.load(options.model)
@@ -51,15 +61,18 @@ def main() -> None:
     for path in files:
         clean = to_rgb8(imaging.read(path))
         aged = age(clean, rng_for(path.stem, options.seed), by_name(options.recipe), outlines)
-        probability = detector.probability(aged.image)
+        image, target, mask, clean = (
+            enlarged(picture, options.enlarge) for picture in (aged.image, aged.target, aged.mask.astype(bool), clean)
+        )
+        probability = detector.probability(image)
         found = probability >= THRESHOLD
         probabilities.append(probability[::2, ::2].ravel())
-        truths.append(aged.mask[::2, ::2].ravel())
+        truths.append(mask[::2, ::2].ravel())
         sound = restorer.restore(clean)
         candidates = {
-            "input": (aged.image, aged.target),
-            "opencv": (by_opencv(aged.image, found), aged.target),
-            "oldphoto": (restorer.restore(aged.image, found).image, aged.target),
+            "input": (image, target),
+            "opencv": (by_opencv(image, found), target),
+            "oldphoto": (restorer.restore(image, found).image, target),
             "clean_restored": (sound.image, clean),
         }
         for name, (picture, target) in candidates.items():
@@ -70,7 +83,13 @@ def main() -> None:
     scores = detection_scores(np.concatenate(probabilities), np.concatenate(truths), THRESHOLD)
     figures = {key: round(float(np.mean(values)), 4) for key, values in rows.items()}
     figures |= {"detection_f1": round(scores.f1, 4), "detection_auc": round(scores.auc, 4)}
-    facts = {"recipe": options.recipe, "seed": options.seed, "photos": len(files), "model": restorer.model.sha256[:12]}
+    facts = {
+        "recipe": options.recipe,
+        "seed": options.seed,
+        "photos": len(files),
+        "enlarge": options.enlarge,
+        "model": restorer.model.sha256[:12],
+    }
     print(json.dumps({**facts, **figures, "oldphoto": __version__, "torch": torch.__version__}))
 
 

@@ -5,6 +5,7 @@ Command modules import typer and the standard library only; what they do is impo
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Annotated
 
@@ -80,7 +81,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def entry() -> None:
     """The console script."""
-    sys.exit(main())
+    code = main()
+    gc.freeze()  # or the interpreter would look through all of PyTorch once more before it ends
+    sys.exit(code)
 
 
 def _take_global_flags(arguments: list[str]) -> tuple[list[str], Talk]:

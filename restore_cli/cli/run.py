@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -68,7 +69,8 @@ def run_and_exit(request: RunRequest) -> None:
         prints = request.as_json or request.output == "-" or request.engine == "ray"  # Ray itself writes to stdout
         data = stack.enter_context(data_stdout()) if prints else None
         stop = stack.enter_context(StopSignal())
-        worker = _worker(request, None if watcher else len(jobs), stdout=data)
+        with _uncollected():
+            worker = _worker(request, None if watcher else len(jobs), stdout=data)
         page = stack.enter_context(_page(request.report, worker)) if request.report else None
         display = stack.enter_context(RunDisplay(None if watcher else len(jobs)))
         run = _Run(worker=worker, engine=engine, display=display, stop=stop)
@@ -85,6 +87,16 @@ def run_and_exit(request: RunRequest) -> None:
     code = 130 if stop.requested else 1 if display.tally.failed or problem is not None else 0
     if code:
         raise typer.Exit(code)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector: it would look through all of PyTorch again and again while that is imported."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _plan(request: RunRequest) -> tuple[tuple[Job, ...], Watcher | None]:

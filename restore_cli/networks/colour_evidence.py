@@ -56,14 +56,13 @@ class ColourCount:
         self.sound = torch.zeros(bins, dtype=torch.int64, device=device)
         self.pixels = 0
 
-    def add(self, photo: Tensor, logits: Tensor) -> None:
-        """photo: (3, H, W) in [-1, 1]. logits: (1, H, W). An odd last row or column is left out."""
+    def add(self, photo: Tensor, told: Tensor) -> None:
+        """photo: (3, H, W) in [-1, 1]; an odd last row or column is left out. told: logits (1, H / 2, W / 2)."""
         if min(photo.shape[1:]) < SHRINK:
             return
         colours, bins = _colours_of(shrunk(photo)), self.sound.numel()
-        logits = shrunk(logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT))[0]
-        self.damaged += torch.bincount(colours[logits > SURE], minlength=bins)
-        self.sound += torch.bincount(colours[logits < -SURE], minlength=bins)
+        self.damaged += torch.bincount(colours[told[0] > SURE], minlength=bins)
+        self.sound += torch.bincount(colours[told[0] < -SURE], minlength=bins)
         self.pixels += colours.numel()
 
     def evidence(self) -> ColourEvidence:

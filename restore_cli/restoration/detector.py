@@ -5,24 +5,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from restore_cli import weights
 from restore_cli.errors import OutOfMemory
 from restore_cli.networks import ScratchUNet, SecondLook
+from restore_cli.networks.second_look import octaves
 from restore_cli.networks.unet import Network, fold_batch_norms
 from restore_cli.restoration.device import NotANumberError, resolve_device, resolve_precision
-from restore_cli.restoration.looks import BoxOf, Looks
+from restore_cli.restoration.looks import Looks, Picture
 from restore_cli.restoration.memory import is_out_of_memory, working_bytes
 from restore_cli.restoration.opinion import BYTES_PER_PX as OPINION_BYTES_PER_PX
-from restore_cli.restoration.pixels import Pixels, take, to_tensor
-from restore_cli.restoration.resampling import enlarged, shrunk
+from restore_cli.restoration.pixels import Pixels, Seen, to_tensor
+from restore_cli.restoration.resampling import enlarged, halved, shrunk
 from restore_cli.restoration.settings import Precision
 from restore_cli.restoration.shapes import as_colour_planes
 from restore_cli.restoration.streams import waiting_rows
@@ -103,28 +104,26 @@ class ScratchDetector:
     ) -> Iterator[tuple[Box, NDArray[np.float32]]]:
         """What `probability` gives, box by box; some boxes come twice where memory ran out on the way."""
         planes = as_colour_planes(image)
-        height, width = planes.shape[:2]
         if resolution == "full":
-            yield from self._bands(lambda box: to_tensor(planes, box, self.device), height, width, sharers)
+            yield from self._bands(planes, sharers)
             return
         small = self._reduced(planes, resolution)
-        height, width = small.shape[:2]
-        found = np.empty((height, width), np.float32)
-        for box, probability in self._bands(lambda box: _cut(small, box), height, width, sharers):
+        found = np.empty(small.shape[:2], np.float32)
+        for box, probability in self._bands(small, sharers):
             found[box.slices] = probability
         yield from enlarged(found, *planes.shape[:2])
 
-    def _bands(
-        self, seen_in: BoxOf, height: int, width: int, sharers: int
-    ) -> Iterator[tuple[Box, NDArray[np.float32]]]:
-        """Boxes of a picture (height, width) and their probabilities; some come twice where it had to be done again.
+    def _bands(self, seen: Seen, sharers: int) -> Iterator[tuple[Box, NDArray[np.float32]]]:
+        """Boxes of a picture (H, W, C) and their probabilities; some come twice where it had to be done again.
 
-        Raises OutOfMemory if even the smallest bands do not fit the CPU.
+        Floats are in [-1, 1]. Raises OutOfMemory if even the smallest bands do not fit the CPU.
         """
+        pictures = self._octaves(seen)
+        height, width = seen.shape[:2]
         looks, rows = self.looks, self._rows(self.looks, height, width, sharers)
         while True:
             try:
-                for top, logits in looks.logits(seen_in, height, width, rows):
+                for top, logits in looks.logits(pictures, rows):
                     yield Box(top, 0, top + logits.shape[2], width), logits[0, 0].sigmoid().cpu().numpy()
                 return
             except NotANumberError:
@@ -147,6 +146,13 @@ class ScratchDetector:
                 continue
             rows = max(rows // 2 // looks.size_multiple, 1) * looks.size_multiple
             log.warning("out of memory: trying again with bands of %d rows", rows)
+
+    def _octaves(self, seen: Seen) -> list[Picture]:
+        """A picture (H, W, C), and for a model that looks twice what it is seen as from farther and farther away."""
+        sizes = [seen]
+        while self.looks.second is not None and len(sizes) < octaves(*seen.shape[:2]):
+            sizes.append(halved(sizes[-1]))
+        return [Picture(partial(to_tensor, one, device=self.device), *one.shape[:2]) for one in sizes]
 
     def _reduced(self, image: Pixels, short_side: int) -> NDArray[np.float32]:
         """The photo at sides that the network takes, (h, w, 3) in [-1, 1]."""
@@ -174,8 +180,3 @@ class ScratchDetector:
 
 def _made_ready(network: Network, device: torch.device) -> Network:
     return fold_batch_norms(network).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-
-def _cut(picture: NDArray[np.float32], box: Box) -> Tensor:
-    """A box of (H, W, C) as (1, C, h, w), mirrored beyond the edges."""
-    return torch.from_numpy(take(picture, box)).permute(2, 0, 1)[None]

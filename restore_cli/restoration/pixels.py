@@ -10,12 +10,16 @@ from torch import Tensor
 from restore_cli.restoration.tiles import Box
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+Seen = Pixels | NDArray[np.float32]
+"""A photo, or what a network is to see of it: float32 in [-1, 1]."""
 
 
-def to_tensor(image: Pixels, box: Box, device: torch.device) -> Tensor:
+def to_tensor(image: Seen, box: Box, device: torch.device) -> Tensor:
     """The box of an (H, W, C) photo, C = 1 or 3, as (1, 3, h, w) in [-1, 1]; beyond its edges the photo is mirrored."""
     region = torch.from_numpy(_signed(take(image, box)).copy()).to(device)  # a decoder's array may be read-only
-    scaled = region.permute(2, 0, 1)[None].float() * (2 / np.iinfo(image.dtype).max) - 1
+    scaled = region.permute(2, 0, 1)[None].float()
+    if image.dtype != np.float32:
+        scaled = scaled * (2 / np.iinfo(image.dtype.name).max) - 1
     return scaled.expand(1, 3, -1, -1)
 
 

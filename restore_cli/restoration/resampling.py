@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from restore_cli.restoration.pixels import Pixels
+from restore_cli.restoration.pixels import Pixels, Seen
 from restore_cli.restoration.tiles import Box
 
 ROWS = 256
@@ -24,6 +25,13 @@ def shrunk(image: Pixels, height: int, width: int) -> NDArray[np.float32]:
         for columns, column_share in _neighbours(image.shape[1], width):
             out += (row_share[:, None] * column_share)[:, :, None] * image[rows[:, None], columns]
     return out
+
+
+def halved(picture: Seen) -> Seen:
+    """(H, W, C) to (H // 2, W // 2, C) by means; an odd last row or column is left out."""
+    height, width = (side // 2 for side in picture.shape[:2])
+    small = cv2.resize(picture[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
+    return small.reshape(height, width, picture.shape[2])  # type: ignore[return-value]  # of the dtype that came in
 
 
 def enlarged(found: NDArray[np.float32], height: int, width: int) -> Iterator[tuple[Box, NDArray[np.float32]]]:

@@ -85,14 +85,17 @@ class DetectionStage(ABC):
 
     def objective(self, batch: Batch) -> Losses:
         """Weighted losses of one batch."""
-        logits = self.logits(self.networks, batch["aged"]).float()
+        return self.losses_of(self.logits(self.networks, batch["aged"]), batch["mask"])
+
+    def losses_of(self, logits: Tensor, mask: Tensor) -> Losses:
+        """Weighted losses of logits by a mask, both (B, 1, H, W)."""
         terms: dict[str, tuple[float, Callable[[Tensor, Tensor], Tensor]]] = {
             "balanced": (self.config.balanced, losses.balanced_cross_entropy),
             "focal": (self.config.focal, losses.focal),
             "plain": (self.config.plain, F.binary_cross_entropy_with_logits),
             "dice": (self.config.dice, losses.dice),
         }
-        return {name: weight * loss(logits, batch["mask"]) for name, (weight, loss) in terms.items() if weight}
+        return {name: weight * loss(logits.float(), mask) for name, (weight, loss) in terms.items() if weight}
 
     def dataset(self) -> Dataset[Sample]:
         """Aged or labelled crops of the training photos."""

@@ -7,11 +7,12 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from restore_cli import imaging
 from restore_cli.networks import ScratchUNet, SecondLook, ToneNet
 from restore_cli.networks.inputs import as_detector_sees, paint_damage
-from restore_cli.networks.second_look import evidence_of
+from restore_cli.networks.second_look import FARTHER_DOUBT, believed, evidence_of, octaves
 from restore_cli.networks.tone import correct, thumbnail
 from restore_cli.training import chance
 from restore_cli.training.data import to_tensor
@@ -83,25 +84,52 @@ def damage_logits(detector: ScratchUNet, aged: Tensor, second_look: SecondLook |
 
     second_look: looks at each crop as at a whole photo. Only it learns from the result, not the detector.
     """
-    height, width = aged.shape[2:]
-    sizes = [network.config for network in (detector, second_look) if network is not None]
+    if second_look is not None:
+        return octave_logits(detector, aged, second_look)[0]
+    sizes = detector.config
+    photo = _mirrored(aged, multiple=sizes.size_multiple, smallest=sizes.smallest_px)
+    logits: Tensor = detector(as_detector_sees(photo, sizes.colours))
+    return logits[..., : aged.shape[2], : aged.shape[3]]
+
+
+def octave_logits(detector: ScratchUNet, aged: Tensor, second_look: SecondLook) -> list[Tensor]:
+    """`damage_logits` of crops as both looks have them, and of those half as large, and so on: nearest first."""
+    photos = [aged]
+    while len(photos) < octaves(*aged.shape[2:]):
+        photos.append(F.avg_pool2d(photos[-1], 2))
+    found: list[Tensor] = []
+    for photo in reversed(photos):
+        doubt = 0.0 if photo is aged else FARTHER_DOUBT
+        found.insert(0, _look_twice(detector, second_look, photo, found[0] if found else None, doubt))
+    return found
+
+
+def _look_twice(
+    detector: ScratchUNet, second_look: SecondLook, whole: Tensor, farther: Tensor | None, doubt: float
+) -> Tensor:
+    height, width = whole.shape[2:]
+    sizes = (detector.config, second_look.config)
     multiple = math.lcm(*(size.size_multiple for size in sizes))
-    smallest = max(size.smallest_px for size in sizes)
+    photo = _mirrored(whole, multiple=multiple, smallest=max(size.smallest_px for size in sizes))
+    if farther is not None:
+        below, right = photo.shape[2] // 2 - farther.shape[2], photo.shape[3] // 2 - farther.shape[3]
+        farther = F.pad(farther, (0, right, 0, below), mode="replicate")
+    with torch.no_grad():
+        logits = detector(as_detector_sees(photo, detector.config.colours)).float() - doubt
+        evidence = evidence_of(whole, believed(logits, farther)[..., : height // 2, : width // 2])
+    again: Tensor = second_look(photo, logits, evidence, farther)
+    return again[..., :height, :width]
+
+
+def _mirrored(aged: Tensor, *, multiple: int, smallest: int) -> Tensor:
+    """Crops with what lies beyond their lower and right edges, up to sides that are multiples and large enough."""
+    height, width = aged.shape[2:]
     sides = (max(-(-side // multiple) * multiple, smallest) for side in (height, width))
     rows, columns = (
         torch.from_numpy(np.pad(np.arange(here), (0, side - here), mode="reflect"))
         for here, side in zip((height, width), sides, strict=True)
     )
-    photo = aged[:, :, rows[:, None], columns]
-    seen = as_detector_sees(photo, detector.config.colours)
-    if second_look is None:
-        logits: Tensor = detector(seen)
-        return logits[..., :height, :width]
-    with torch.no_grad():
-        logits = detector(seen).float()
-        evidence = evidence_of(aged, logits[..., :height, :width])
-    again: Tensor = second_look(photo, logits, evidence)
-    return again[..., :height, :width]
+    return aged[:, :, rows[:, None], columns]
 
 
 def damage_probability(detector: ScratchUNet, aged: Tensor, second_look: SecondLook | None = None) -> Tensor:

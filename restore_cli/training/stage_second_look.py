@@ -7,10 +7,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from restore_cli.networks import ScratchUNet, SecondLook, SecondLookConfig
 from restore_cli.training.detection import DetectionLosses, DetectionStage
-from restore_cli.training.preparation import damage_logits
+from restore_cli.training.preparation import damage_logits, octave_logits
+from restore_cli.training.stage import Batch, Losses
+
+FARTHER_SHARE = 0.25
+"""Of the loss of each octave but the nearest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +44,24 @@ class SecondLookStage(DetectionStage):
         if start is not None:
             self.logit_shift = 0.0  # an exported network has it already
 
+    def objective(self, batch: Batch) -> Losses:
+        """Weighted losses of one batch: of the crop, and a share of those of each crop half as large."""
+        detector, second_look = self._looks(self.networks)
+        mask, total = batch["mask"], dict[str, Tensor]()
+        for number, logits in enumerate(octave_logits(detector, batch["aged"], second_look)):
+            share = FARTHER_SHARE if number else 1.0
+            for name, loss in self.losses_of(logits, mask).items():
+                total[name] = total.get(name, loss.new_zeros(())) + share * loss
+            mask = F.avg_pool2d(mask, 2)  # what of a pixel is damaged
+        return total
+
     def logits(self, networks: nn.ModuleDict, aged: Tensor) -> Tensor:
         """What both looks together say of crops (B, 3, H, W) in [-1, 1]: (B, 1, H, W)."""
+        detector, second_look = self._looks(networks)
+        return damage_logits(detector, aged, second_look)
+
+    def _looks(self, networks: nn.ModuleDict) -> tuple[ScratchUNet, SecondLook]:
         detector, second_look = self.frozen["detector"], networks["second_look"]
         assert isinstance(detector, ScratchUNet)
         assert isinstance(second_look, SecondLook)
-        return damage_logits(detector, aged, second_look)
+        return detector, second_look

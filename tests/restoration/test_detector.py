@@ -12,7 +12,7 @@ PHOTO = np.random.default_rng(0).integers(0, 256, (150, 187, 3), dtype=np.uint8)
 
 
 @pytest.fixture(params=["grey", "folded", "twice"])
-def detector(request: pytest.FixtureRequest, tiny_model: Path) -> ScratchDetector:
+def detector(request: pytest.FixtureRequest, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> ScratchDetector:
     if request.param == "grey":
         return ScratchDetector.load(tiny_model, device="cpu", precision="fp32")
     torch.manual_seed(0)
@@ -22,6 +22,8 @@ def detector(request: pytest.FixtureRequest, tiny_model: Path) -> ScratchDetecto
     torch.nn.init.normal_(network.last.weight)  # or nothing would be sure, and no colour counted
     second_look = SecondLook(SecondLookConfig(base=4, levels=1)).eval()
     torch.nn.init.normal_(second_look.last.weight)
+    for limit in ("FARTHEST_PX", "SEEN_ONCE_PX"):
+        monkeypatch.setattr(f"restore_cli.networks.second_look.{limit}", 32)  # three octaves
     return ScratchDetector(network, second_look, device=torch.device("cpu"))
 
 

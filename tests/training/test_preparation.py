@@ -12,9 +12,11 @@ DEEP = UNetConfig(base=2, levels=4, colours=3, fold=2)
 
 
 @pytest.mark.parametrize("looks", [1, 2])
-@pytest.mark.parametrize("size", [(16, 16), (40, 200), (130, 192)])
-def test_a_crop_of_any_size_is_judged_as_a_photo_of_that_size_is_in_use(size, looks):
-    """Smaller than the network takes, too: mirrored as often as it takes to get there."""
+@pytest.mark.parametrize("size", [(16, 16), (40, 200), (130, 192), (161, 310)])
+def test_a_crop_of_any_size_is_judged_as_a_photo_of_that_size_is_in_use(size, looks, monkeypatch):
+    """Smaller than the network takes, too: mirrored as often as it takes to get there. The last has two octaves."""
+    for limit in ("FARTHEST_PX", "SEEN_ONCE_PX"):
+        monkeypatch.setattr(f"restore_cli.networks.second_look.{limit}", 72)
     torch.manual_seed(0)
     network, second = ScratchUNet(DEEP).eval(), SecondLook(SecondLookConfig(base=4)).eval() if looks == 2 else None
     if second is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import torch
 from tests_training_photos import scene
@@ -15,6 +16,18 @@ from restore_cli.training.synthesis import age
 
 STREWN = replace(REALISTIC, film_chance=0, loss_chance=1, dust_chance=1, hair_chance=1, light_share=1)
 """Prints with much damage of one make, which is what a second look is for."""
+
+
+def test_the_bundled_second_look_finds_what_is_broad_on_a_scan_of_high_resolution() -> None:
+    """At three times the resolution damage is three times as broad as what the first look was trained with."""
+    twice = ScratchDetector.load("small", device="cpu")
+    once = ScratchDetector(twice.looks.first, device=torch.device("cpu"))
+    aged = age(scene(320, 480, seed=0), np.random.default_rng(0), STREWN)
+    large = cv2.resize(aged.image, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
+    broad = cv2.resize(aged.mask.astype(np.uint8), None, fx=3, fy=3, interpolation=cv2.INTER_NEAREST).ravel() > 0
+    at_once, again = (detection_scores(d.probability(large).ravel(), broad, 0.4).f1 for d in (once, twice))
+    assert at_once < 0.3
+    assert again > 0.55
 
 
 def test_the_bundled_second_look_finds_what_the_first_missed() -> None:
