@@ -14,7 +14,7 @@ from restore_cli.training.detection import DetectionLosses, DetectionStage
 from restore_cli.training.preparation import damage_logits, octave_logits
 from restore_cli.training.stage import Batch, Losses
 
-FARTHER_SHARE = 0.25
+FARTHER_SHARE = 0.5
 """Of the loss of each octave but the nearest."""
 
 
