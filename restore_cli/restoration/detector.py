@@ -34,8 +34,9 @@ log = logging.getLogger(__name__)
 Resolution = Literal["full"] | int
 BAND_POSITIONS = 2**17
 """At the network's full size, on a CPU: larger bands leave its caches."""
-BAND_COPIES = 20
-"""Activations of a band that exist at a time, counted at the network's full size and base width: measured 9 to 20."""
+BAND_COPIES = 40
+"""Activations of a band that exist at a time, counted at the network's full size and base width: measured 9 to 40, the
+most where a photo is seen at several octaves."""
 MASK_BYTES_PER_PX = 1
 
 
