@@ -116,15 +116,26 @@ class _Level:
         assert isinstance(up, Up)
         deeper: list[Layer] = [_Level(network, level + 1)] if level + 1 < len(network.down_path) else []
         self.below: list[Layer] = [ConvRows(down.conv), BlurRows(down.kernel), *_double(double), *deeper]
-        self.below += [TwiceRows(), ConvRows(up.conv, act=False)]
+        self.up: list[Layer] = [TwiceRows(), ConvRows(up.conv, act=False)]
         self.merge = _double(up.merge)
         self.skipping: deque[Tensor] = deque()
+        self.most_rows = 1
 
     def __call__(self, rows: Band, *, last: bool) -> Band:
         """rows: (1, C, n, W). Returns (1, C, m, W)."""
         if rows is not None:
             self.skipping.append(rows)
+            self.most_rows = max(self.most_rows, rows.shape[2] // 2)
         x = through(self.below, rows, last=last)
+        if x is None:
+            return self._merged(None, last=last)
+        # With the last rows all that still waits comes up at once, several bands of it.
+        parts = x.split(self.most_rows, dim=2)
+        return _joined(*(self._merged(part, last=last and part is parts[-1]) for part in parts))
+
+    def _merged(self, rows: Band, *, last: bool) -> Band:
+        """rows: (1, 2 C, n, W / 2), from below. Returns (1, C, m, W)."""
+        x = through(self.up, rows, last=last)
         if x is not None:
             x = torch.cat([x, self._skip(x.shape[2])], dim=1)
         return through(self.merge, x, last=last)
