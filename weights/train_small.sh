@@ -32,3 +32,4 @@ train tone "${length}_tone"
 train tone finetune_tone --init "$out" # with the masks of the detector
 train stage1 "${length}_stage1" --old "$old"
 train stage2 "${length}_stage2" --vae "$out"
+train fusion small_fusion --init "$out" # of either length

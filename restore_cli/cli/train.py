@@ -1,4 +1,4 @@
-"""`oldphoto train detector | second-look | tone | stage1 | stage2`: networks from a folder of photos.
+"""`oldphoto train detector | second-look | tone | stage1 | stage2 | fusion`: networks from a folder of photos.
 
 For faces see train_faces.
 """
@@ -16,7 +16,7 @@ import typer
 from restore_cli.cli.train_options import Clean, Damage, trains
 
 app = typer.Typer(
-    help="Train the detector, its second look, the tones, the VAEs (stage1), the mapping (stage2), the face generator.",
+    help="Train the detector, its second look, the tones, VAEs (stage1), mapping (stage2), fusion, the face generator.",
     no_args_is_help=True,
 )
 
@@ -99,6 +99,21 @@ def tone(
 ) -> None:
     """Train the network that undoes fading and casts before the others see a photo."""
     run_stage("tone", clean=clean, init=init, damage=damage, **options)
+
+
+@app.command()
+@trains
+def fusion(
+    *,
+    clean: Clean,
+    init: Annotated[
+        str, typer.Option(metavar="MODEL", help="Name or folder: it restores at several sizes; its fusion goes on.")
+    ],
+    damage: Damage = None,
+    **options: Any,
+) -> None:
+    """Train the network that makes one of a photo restored at several sizes."""
+    run_stage("fusion", clean=clean, init=init, damage=damage, **options)
 
 
 def run_stage(stage: str, **options: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from restore_cli.networks.fusion import Fusion, FusionConfig
 from restore_cli.networks.mapping import MAPPING_PATCH, MAPPING_QUALITY, MAPPING_SCRATCH, Mapping, MappingConfig
 from restore_cli.networks.second_look import SecondLook, SecondLookConfig
 from restore_cli.networks.spade import SPADE_256, SPADE_512, FaceGenerator, SpadeConfig
@@ -20,6 +21,7 @@ from restore_cli.networks.vgg import VGG19, VGG_RELEASED, VGGConfig
 NETWORKS: dict[str, tuple[type[Any], type[nn.Module]]] = {
     "unet": (UNetConfig, ScratchUNet),
     "second_look": (SecondLookConfig, SecondLook),
+    "fusion": (FusionConfig, Fusion),
     "vae": (VAEConfig, VAE),
     "mapping": (MappingConfig, Mapping),
     "spade": (SpadeConfig, FaceGenerator),
@@ -40,6 +42,8 @@ __all__ = [
     "VGG19",
     "VGG_RELEASED",
     "FaceGenerator",
+    "Fusion",
+    "FusionConfig",
     "Mapping",
     "MappingConfig",
     "ScratchUNet",

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from restore_cli import weights
-from restore_cli.networks import VAE, Mapping, ToneNet
+from restore_cli.networks import VAE, Fusion, Mapping, ToneNet
+from restore_cli.networks.unet import fold_batch_norms
 from restore_cli.networks.vae import Decoder, Encoder
 from restore_cli.restoration.device import resolve_device, resolve_precision
 from restore_cli.restoration.settings import Precision
@@ -29,6 +30,8 @@ class Way:
     """Residual blocks in encoder and decoder each."""
     tone: ToneNet | None = None
     """What corrects the tones before the encoder, in models that have it."""
+    fusion: Fusion | None = None
+    """Batch norms folded. Photos are restored at every octave in models that have it."""
 
     @property
     def is_local(self) -> bool:
@@ -70,7 +73,7 @@ class RestorationModel:
         assert isinstance(mapping, Mapping)
         assert isinstance(decoder_vae, VAE)
         blocks = encoder_vae.config.blocks
-        return Way(encoder_vae.encoder, mapping, decoder_vae.decoder, blocks, self._tone)
+        return Way(encoder_vae.encoder, mapping, decoder_vae.decoder, blocks, self._tone, self._fusion)
 
     @cached_property
     def on_cpu(self) -> RestorationModel:
@@ -90,6 +93,14 @@ class RestorationModel:
         tone = self._ready(self.folder.tone)
         assert isinstance(tone, ToneNet)
         return tone
+
+    @cached_property
+    def _fusion(self) -> Fusion | None:
+        if self.folder.fusion is None:
+            return None
+        fusion = self._ready(self.folder.fusion)
+        assert isinstance(fusion, Fusion)
+        return fold_batch_norms(fusion).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def _ready(self, path: Path) -> nn.Module:
         return weights.load_network(path).to(self.device)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -15,6 +17,7 @@ from torch import Tensor
 from restore_cli.errors import OutOfMemory
 from restore_cli.restoration.bands import banded
 from restore_cli.restoration.device import NotANumberError
+from restore_cli.restoration.fusing import BYTES_PER_PX, ROW_BYTES_PER_PX, Pieces, fused, gathered, octave_tasks
 from restore_cli.restoration.memory import is_out_of_memory, working_bytes
 from restore_cli.restoration.model import RestorationModel
 from restore_cli.restoration.passes import Task, prepare, tiled, whole
@@ -25,6 +28,7 @@ from restore_cli.restoration.tiles import Box
 from restore_cli.restoration.tone import ROWS, blend, stretch
 
 log = logging.getLogger(__name__)
+Made = TypeVar("Made")
 UnitPieces = Iterator[tuple[Box, NDArray[np.float32]]]
 """Boxes of the photo, (h, w, 3) in [0, 1] each."""
 BLACK = -0.999
@@ -74,14 +78,38 @@ def restored_pixels(
 def _within_memory(
     task: Task, image: Pixels, settings: RestoreSettings, max_memory_bytes: int | None, sharers: int
 ) -> Pixels | None:
-    """As planned, or in ever smaller pieces; None if even the smallest did not fit. Raises NotANumberError."""
-    budget = working_bytes(task.device, max_memory_bytes, sharers)
-    if task.device.type == "cpu":
-        budget -= image.nbytes if settings.tone == "keep" else image.nbytes + 12 * task.mask.size  # the result
+    """Octave by octave, as planned or in ever smaller pieces; None if even the smallest did not fit.
+
+    Raises NotANumberError.
+    """
+
+    def tried(
+        octave: Task, farther: Tensor | None, put_together: Callable[[Pieces], Made], made_bytes: int
+    ) -> Made | None:
+        budget = working_bytes(task.device, max_memory_bytes, sharers)
+        if farther is not None:
+            budget -= ROW_BYTES_PER_PX * octave.mask.shape[1]
+        if task.device.type == "cpu":
+            budget -= made_bytes
+        return _in_some_pieces(octave, farther, put_together, budget)
+
+    nearest, *others = octave_tasks(task)
+    farther: Tensor | None = None
+    for octave in reversed(others):
+        farther = tried(octave, farther, partial(gathered, octave), BYTES_PER_PX * octave.mask.size)
+        if farther is None:
+            return None
+    result_bytes = image.nbytes if settings.tone == "keep" else image.nbytes + 12 * task.mask.size
+    return tried(nearest, farther, partial(_blended, image, settings), result_bytes)
+
+
+def _in_some_pieces(
+    task: Task, farther: Tensor | None, put_together: Callable[[Pieces], Made], budget: int
+) -> Made | None:
     attempt: Plan | None = plan(task, budget)
     while attempt is not None:
         try:
-            return _blended(task, image, settings, attempt)
+            return put_together(_pieces(task, attempt, farther))
         except (torch.cuda.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -92,13 +120,13 @@ def _within_memory(
     return None
 
 
-def _blended(task: Task, image: Pixels, settings: RestoreSettings, attempt: Plan) -> Pixels:
+def _blended(image: Pixels, settings: RestoreSettings, pieces: Pieces) -> Pixels:
     """Piece by piece into the photo's own levels."""
-    pieces: UnitPieces = ((box, to_unit(piece)) for box, piece in _pieces(task, attempt))
+    units: UnitPieces = ((box, to_unit(piece)) for box, piece in pieces)
     if settings.tone == "stretch":
-        pieces = _stretched(pieces, *task.mask.shape)
+        units = _stretched(units, *image.shape[:2])
     result = np.empty_like(image)
-    for box, unit in pieces:
+    for box, unit in units:
         result[box.slices] = blend(image[box.slices], unit, settings.strength)
     return result
 
@@ -114,7 +142,7 @@ def _stretched(pieces: UnitPieces, height: int, width: int) -> UnitPieces:
         yield box, full[box.slices]
 
 
-def _pieces(task: Task, attempt: Plan) -> Iterator[tuple[Box, Tensor]]:
+def _pieces(task: Task, attempt: Plan, farther: Tensor | None) -> Pieces:
     """Boxes of the photo and what became of them, (1, 3, h, w) in [-1, 1]."""
     height, width = task.mask.shape
     if not isinstance(attempt, Tiles):
@@ -123,6 +151,9 @@ def _pieces(task: Task, attempt: Plan) -> Iterator[tuple[Box, Tensor]]:
         pieces = iter([(Box(0, 0, height, width), whole(task))])
     else:
         pieces = tiled(task, attempt.side)
+    if farther is not None:
+        assert task.way.fusion is not None
+        pieces = fused(task, task.way.fusion, pieces, farther)
     for box, piece in pieces:
         if task.dtype != torch.float32:
             _check(task.image[box.slices], piece)

@@ -99,7 +99,7 @@ class TwiceRows:
     def __call__(self, rows: Band, *, last: bool) -> Band:
         """rows: (1, C, n, W). Returns (1, C, m, 2 W)."""
         x = _joined(self.kept, rows)
-        if x is None:
+        if x is None or (rows is None and not last):
             return None
         enlarged = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
         first = 0 if self.kept is None else 1  # the one above it was given out
@@ -118,36 +118,47 @@ class _Level:
         self.below: list[Layer] = [ConvRows(down.conv), BlurRows(down.kernel), *_double(double), *deeper]
         self.up: list[Layer] = [TwiceRows(), ConvRows(up.conv, act=False)]
         self.merge = _double(up.merge)
-        self.skipping: deque[Tensor] = deque()
+        self.skipping = Waiting()
         self.most_rows = 1
 
     def __call__(self, rows: Band, *, last: bool) -> Band:
         """rows: (1, C, n, W). Returns (1, C, m, W)."""
         if rows is not None:
-            self.skipping.append(rows)
+            self.skipping.put(rows)
             self.most_rows = max(self.most_rows, rows.shape[2] // 2)
         x = through(self.below, rows, last=last)
         if x is None:
             return self._merged(None, last=last)
         # With the last rows all that still waits comes up at once, several bands of it.
-        parts = x.split(self.most_rows, dim=2)
+        parts = torch.split(x, self.most_rows, dim=2)
         return _joined(*(self._merged(part, last=last and part is parts[-1]) for part in parts))
 
     def _merged(self, rows: Band, *, last: bool) -> Band:
         """rows: (1, 2 C, n, W / 2), from below. Returns (1, C, m, W)."""
         x = through(self.up, rows, last=last)
         if x is not None:
-            x = torch.cat([x, self._skip(x.shape[2])], dim=1)
+            x = torch.cat([x, self.skipping.take(x.shape[2])], dim=1)
         return through(self.merge, x, last=last)
 
-    def _skip(self, count: int) -> Tensor:
+
+class Waiting:
+    """Rows that wait for others of the same place."""
+
+    def __init__(self) -> None:
+        self._bands: deque[Tensor] = deque()
+
+    def put(self, rows: Tensor) -> None:
+        """rows: (1, C, n, W), below those that were put before."""
+        self._bands.append(rows)
+
+    def take(self, count: int) -> Tensor:
         """So many of the rows that wait, from the first on."""
         taken: list[Tensor] = []
         while count:
-            rows = self.skipping.popleft()
+            rows = self._bands.popleft()
             taken.append(rows[:, :, :count])
             if rows.shape[2] > count:
-                self.skipping.appendleft(rows[:, :, count:])
+                self._bands.appendleft(rows[:, :, count:])
             count -= taken[-1].shape[2]
         return taken[0] if len(taken) == 1 else torch.cat(taken, dim=2)
 

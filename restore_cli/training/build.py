@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 from torch import nn
 
 from restore_cli.errors import UsageProblem, WeightsDamaged, WeightsMissing
-from restore_cli.networks import VAE, VGG19, Mapping, ScratchUNet, SecondLook, ToneNet
+from restore_cli.networks import VAE, VGG19, Fusion, Mapping, ScratchUNet, SecondLook, ToneNet
 from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.request import TrainRequest
 from restore_cli.training.stage import Stage
 from restore_cli.training.stage_detector import DetectorStage
 from restore_cli.training.stage_faces import FaceStage
+from restore_cli.training.stage_fusion import FusionStage, RestoringNetworks
 from restore_cli.training.stage_mapping import MappingStage
 from restore_cli.training.stage_second_look import SecondLookStage
 from restore_cli.training.stage_tone import ToneStage
@@ -42,6 +43,8 @@ def build(request: TrainRequest, loop: LoopConfig, data: DataConfig, config: Any
         return _second_look(request, common)
     if request.stage == "tone":
         return _tone(request, common)
+    if request.stage == "fusion":
+        return _fusion(request, common)
     if request.stage == "stage1":
         return VAEStage(**common, old=request.old, vgg=_vgg(config.perceptual))
     if request.vae is None:
@@ -126,6 +129,25 @@ def _tone(request: TrainRequest, common: dict[str, Any]) -> Stage:
     start = _of_kind(model.path("tone"), ToneNet)
     common["config"] = replace(common["config"], network=start.config)
     return ToneStage(**common, detector=detector, start=start)
+
+
+def _fusion(request: TrainRequest, common: dict[str, Any]) -> Stage:
+    if request.init is None:
+        raise UsageProblem("fusion is of what a model restores", hint="give --init, a model that restores")
+    model = resolve_model(request.init)
+    restoring = RestoringNetworks(
+        vae_a=_of_kind(model.path("encoder"), VAE),
+        mapping=_of_kind(model.path("scratch.mapping"), Mapping),
+        vae_b=_of_kind(model.path("scratch.decoder"), VAE),
+        detector=_of_kind(model.detector, ScratchUNet) if model.detector else None,
+        second_look=_of_kind(model.second_look, SecondLook) if model.second_look else None,
+        tone=_of_kind(model.tone, ToneNet) if model.tone else None,
+    )
+    if model.fusion is None:
+        return FusionStage(**common, restoring=restoring)
+    start = _of_kind(model.fusion, Fusion)
+    common["config"] = replace(common["config"], network=start.config)
+    return FusionStage(**common, restoring=restoring, start=start)
 
 
 def _vgg(weight: float) -> VGG19 | None:

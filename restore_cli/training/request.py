@@ -18,12 +18,13 @@ from restore_cli.training.config import (
 )
 from restore_cli.training.stage_detector import DetectorStageConfig
 from restore_cli.training.stage_faces import FaceStageConfig
+from restore_cli.training.stage_fusion import FusionStageConfig
 from restore_cli.training.stage_mapping import MappingStageConfig
 from restore_cli.training.stage_second_look import SecondLookStageConfig
 from restore_cli.training.stage_tone import ToneStageConfig
 from restore_cli.training.stage_vae import VAEStageConfig
 
-StageName = Literal["detector", "second-look", "tone", "stage1", "stage2", "faces"]
+StageName = Literal["detector", "second-look", "tone", "stage1", "stage2", "fusion", "faces"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 STAGE_CONFIGS: dict[str, type[Any]] = {
     "detector": DetectorStageConfig,
@@ -31,6 +32,7 @@ STAGE_CONFIGS: dict[str, type[Any]] = {
     "tone": ToneStageConfig,
     "stage1": VAEStageConfig,
     "stage2": MappingStageConfig,
+    "fusion": FusionStageConfig,
     "faces": FaceStageConfig,
 }
 
@@ -54,7 +56,8 @@ class TrainRequest:
     """Photos with their masks, detector only."""
     init: str | None = None
     """Name or folder of a model. Its detector (or a detector's file) is trained on; the second look is one at what that
-    detector says, and the tone stage takes its masks; both go on from the model's own network if it has one.
+    detector says, the tone stage takes its masks, the fusion is of what it restores; all three go on from the model's
+    own network if it has one.
     """
     damage: Path | None = None
     """Folder of damage outlines."""

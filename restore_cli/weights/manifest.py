@@ -4,9 +4,9 @@
      "branches": {"scratch": {"mapping": "mapping.safetensors", "decoder": "vae_b.safetensors"}},
      "sha256": {"detector.safetensors": "..."}}
 
-In Python a role is one string: "detector", "second_look", "tone", "encoder", "scratch.mapping", "scratch.decoder", the
-same for "quality" and "patch"; in the folders of the face models "faces.256", "faces.512" and "face_detector"; in that
-of VGG-19 "perceptual". Any role may be absent.
+In Python a role is one string: "detector", "second_look", "tone", "fusion", "encoder", "scratch.mapping",
+"scratch.decoder", the same for "quality" and "patch"; in the folders of the face models "faces.256", "faces.512" and
+"face_detector"; in that of VGG-19 "perceptual". Any role may be absent.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _write(folder: Path, manifest: Manifest) -> None:
 
 
 def _flattened(content: dict[str, Any]) -> dict[str, str]:
-    single = ("detector", "second_look", "tone", "encoder", "face_detector", "perceptual")
+    single = ("detector", "second_look", "tone", "fusion", "encoder", "face_detector", "perceptual")
     roles: dict[str, str] = {role: content[role] for role in single if role in content}
     for branch, parts in content.get("branches", {}).items():
         roles |= {f"{branch}.{part}": file for part, file in parts.items()}

@@ -43,6 +43,11 @@ class ModelFolder:
         return self.roles.get("tone")
 
     @property
+    def fusion(self) -> Path | None:
+        """What makes one of a photo restored at several sizes, if the model has it; the released models have none."""
+        return self.roles.get("fusion")
+
+    @property
     def encoder(self) -> Path | None:
         """The VAE whose encoder reads old photos, if the model has one."""
         return self.roles.get("encoder")
@@ -190,7 +195,7 @@ def _is_of_faces(role: str) -> bool:
 
 
 def _kind_for(role: str) -> str:
-    single = {"detector": "unet", "second_look": "second_look", "tone": "tone", "perceptual": "vgg"}
+    single = {"detector": "unet", "second_look": "second_look", "tone": "tone", "fusion": "fusion", "perceptual": "vgg"}
     if role in single:
         return single[role]
     if _is_of_faces(role):

@@ -39,7 +39,7 @@ def test_blur_and_enlargement_by_bands_are_those_of_the_whole(rows: int) -> None
     torch.testing.assert_close(by_bands(TwiceRows(), picture, rows), twice)
 
 
-@pytest.mark.parametrize("rows", [8, 16, 24, 96])
+@pytest.mark.parametrize("rows", [2, 8, 16, 24, 96])
 @pytest.mark.parametrize(("base", "fold", "levels"), [(4, 1, 3), (4, 2, 2), (64, 1, 1)], ids=["deep", "folded", "wide"])
 @torch.inference_mode()
 def test_a_unet_by_bands_is_that_of_the_whole(rows: int, base: int, fold: int, levels: int) -> None:

@@ -49,6 +49,7 @@ STAGE2 = (
     'base = "published"\n' + TINY + "[stage]\ndiscriminator = { width = 2 }\n"
     "[stage.network]\nlatent = 4\nwidth = 8\nramp = 1\nblocks = 1\nnon_local_blocks = 1\n"
 )
+FUSION = TINY + "[stage]\nnetwork = { base = 2, levels = 1 }\n"
 
 
 @pytest.fixture
@@ -155,6 +156,7 @@ def test_the_stages_make_a_folder_that_restores(photos: Path, tmp_path: Path) ->
         "second-look": (SECOND_LOOK, ["--init", str(run)]),
         "stage1": (STAGE1, ["--old", str(photos)]),
         "stage2": (STAGE2, ["--vae", str(run)]),
+        "fusion": (FUSION, ["--init", str(run)]),
     }
     for stage, (text, more) in stages.items():
         config = configured(tmp_path, text)
@@ -164,7 +166,7 @@ def test_the_stages_make_a_folder_that_restores(photos: Path, tmp_path: Path) ->
         assert facts["data"]["training_photos"] == 3
         assert facts["result"]["figures"]
         assert facts["versions"]["torch"] == torch.__version__
-    assert {"detector", "second_look", "encoder"} <= set(read_manifest(run).roles)
+    assert {"detector", "second_look", "encoder", "fusion"} <= set(read_manifest(run).roles)
     assert main(["restore", str(photos), str(tmp_path / "out"), "--model", str(run), "--device", "cpu"]) == 0
     assert len(list((tmp_path / "out").glob("*.jpg"))) == 4
     again = arguments("stage1", photos, run, config, 2)

@@ -11,10 +11,11 @@ from accelerate import Accelerator
 from tests_training_photos import write_photos
 from torch import nn
 
-from restore_cli.errors import TrainingStopped, WeightsDamaged
+from restore_cli.errors import TrainingStopped, UsageProblem, WeightsDamaged
 from restore_cli.networks import (
     VAE,
     VGG19,
+    FusionConfig,
     Mapping,
     MappingConfig,
     ScratchUNet,
@@ -27,12 +28,14 @@ from restore_cli.networks import (
 from restore_cli.networks.discriminator import DiscriminatorConfig
 from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.stage import Player, Shows, Stage
+from restore_cli.training.stage_fusion import FusionStage, FusionStageConfig, RestoringNetworks
 from restore_cli.training.stage_mapping import MappingStage, MappingStageConfig
 from restore_cli.training.stage_second_look import SecondLookStage, SecondLookStageConfig
 from restore_cli.training.stage_tone import ToneStage, ToneStageConfig
 from restore_cli.training.stage_vae import VAEStage, VAEStageConfig
 from restore_cli.training.trainer import Trainer
 
+FUSION_FIGURES = ("published_alone", "published_psnr", "realistic_alone", "realistic_psnr", "sound_psnr")
 LOOP = LoopConfig(steps=2, batch_size=4, lr=1e-3, log_every=1, validate_every=1, sheet_every=1, tensorboard=False)
 DATA = DataConfig(crop=32, context=0, validation_photos=1, validation_crop=32)
 NETWORK = VAEConfig(width=4, latent=4, blocks=1)
@@ -240,6 +243,31 @@ def test_the_second_look_learns_and_the_first_stays_as_it_is(photos: Path, tmp_p
     with torch.no_grad():
         figures = stage.validate(stage.networks)
     assert set(figures) >= {"realistic_f1", "realistic_auc", "clean_called_damaged"}
+
+
+def fusion(photos: Path, **config: int) -> FusionStage:
+    torch.manual_seed(1)
+    a, b = (VAE(NETWORK).requires_grad_(False) for _ in range(2))
+    restoring = RestoringNetworks(vae_a=a, mapping=Mapping(MAPPING.network).requires_grad_(False), vae_b=b)
+    stage_config = FusionStageConfig(network=FusionConfig(base=2, levels=1), **config)
+    return FusionStage(config=stage_config, loop=LOOP, data=DATA, clean=photos, damage=None, restoring=restoring)
+
+
+def test_the_fusion_learns_and_what_restores_stays_as_it_is(photos: Path, tmp_path: Path) -> None:
+    stage = fusion(photos)
+    before, restoring = snapshot(stage.networks), snapshot(stage.frozen)
+    losses = trained(stage, tmp_path / "run")
+    assert set(losses[0]) == {"rmse", "laplacian", "ssim"}
+    assert any(not torch.equal(before[name], value) for name, value in snapshot(stage.networks).items())
+    assert all(torch.equal(restoring[name], value) for name, value in snapshot(stage.frozen).items())
+    with torch.no_grad():
+        figures = stage.validate(stage.networks)
+    assert set(figures) == {f"{name}_db" for name in FUSION_FIGURES}
+
+
+def test_a_crop_that_does_not_halve_so_often_is_refused(photos: Path) -> None:
+    with pytest.raises(UsageProblem, match="32 px cannot be fused from 5"):
+        fusion(photos, octaves=5)
 
 
 def test_the_tone_network_learns_from_the_crop_it_corrects(photos: Path, tmp_path: Path) -> None:

@@ -1,0 +1,169 @@
+"""The training of the fusion: aged crops restored at several octaves by networks that stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from restore_cli.errors import UsageProblem
+from restore_cli.networks import VAE, Fusion, FusionConfig, Mapping, ScratchUNet, SecondLook, ToneNet
+from restore_cli.networks.fusion import octaves, shrunk
+from restore_cli.training.config import DataConfig, LoopConfig
+from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, validation_samples
+from restore_cli.training.losses import dissimilarity, laplacian_l1, psnr_of_tensors, root_error
+from restore_cli.training.model_folder import declare_roles
+from restore_cli.training.outlines import DamageOutlines
+from restore_cli.training.preparation import Preparation
+from restore_cli.training.stage import Batch, Losses, Player
+from restore_cli.weights.network_file import save_network
+
+VALIDATION_RECIPES = ("published", "realistic")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusionStageConfig:
+    """The network, and the weights of its losses beside the root of each crop's mean squared error."""
+
+    network: FusionConfig = field(default_factory=FusionConfig)
+    octaves: int = 3
+    """At which a crop is restored, whatever its size."""
+    laplacian: float = 0.5
+    ssim: float = 0.5
+    """Of the crop itself alone."""
+    farther_share: float = 0.5
+    """Of the losses of each octave in those of the next nearer one."""
+    detected_share: float = 0.75
+    """Share of the batch that gets the detector's mask instead of the true one."""
+    threshold: tuple[float, float] = (0.3, 0.5)
+    """Range of the threshold drawn for a detected mask."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoringNetworks:
+    """What restores each octave."""
+
+    vae_a: VAE
+    mapping: Mapping
+    vae_b: VAE
+    detector: ScratchUNet | None = None
+    second_look: SecondLook | None = None
+    tone: ToneNet | None = None
+
+
+class FusionStage:
+    """Aged crops in, restored at several octaves and fused."""
+
+    name = "fusion"
+
+    def __init__(
+        self,
+        *,
+        config: FusionStageConfig,
+        loop: LoopConfig,
+        data: DataConfig,
+        clean: Path,
+        damage: Path | None,
+        restoring: RestoringNetworks,
+        start: Fusion | None = None,
+    ) -> None:
+        """start: go on from this one, whatever its size. Raises UsageProblem for crops that do not halve so often."""
+        multiple = config.network.size_multiple << max(config.octaves - 2, 0)
+        if config.octaves < 2 or data.crop % multiple:
+            raise UsageProblem(
+                f"a crop of {data.crop} px cannot be fused from {config.octaves} octaves",
+                hint=f"take at least 2 octaves, and a crop that is a multiple of {multiple}",
+            )
+        self.config, self.loop, self.data = config, loop, data
+        self.photos = PhotoFolder.find(clean, validation=data.validation_photos)
+        self.damage = DamageOutlines.load(damage) if damage else None
+        torch.manual_seed(loop.seed)
+        self.networks = nn.ModuleDict({"fusion": start or Fusion(config.network)})
+        self.networks.requires_grad_(True)
+        self.restoring = restoring
+        present = {name: part for name, part in vars(restoring).items() if part is not None}
+        self.frozen = nn.ModuleDict(present)
+        self.preparation = Preparation(
+            detector=restoring.detector,
+            second_look=restoring.second_look,
+            tone=restoring.tone,
+            fills=restoring.mapping.config.guess,
+            margin_px=data.context,
+        )
+        self._validation: dict[str, list[Sample]] | None = None
+
+    def players(self) -> tuple[Player, ...]:
+        """The network alone."""
+        return (Player(name="fusion", networks=("fusion",), objective=self.objective),)
+
+    def objective(self, batch: Batch) -> Losses:
+        """Weighted losses of one batch: of the crop, and a share of those of each crop half as large."""
+        config = self.config
+        share, threshold = config.detected_share, config.threshold
+        mask = self.preparation.training_mask(batch, share=share, threshold=threshold, seed=self.loop.seed)
+        made = self._fused(self.networks, self.preparation.shown(batch, mask), mask, config.octaves)
+        clean, weight, losses = batch["clean"], 1.0, dict[str, Tensor]()
+        for image in made[:-1]:
+            every = torch.ones_like(image[:, :1])
+            own = {"rmse": root_error(image, clean, every), "laplacian": config.laplacian * laplacian_l1(image, clean)}
+            if image is made[0]:
+                own["ssim"] = config.ssim * dissimilarity(image, clean)
+            losses |= {name: losses.get(name, 0) + weight * loss for name, loss in own.items()}
+            clean, weight = shrunk(clean), config.farther_share * weight
+        return losses
+
+    def _fused(self, networks: nn.ModuleDict, shown: Tensor, mask: Tensor, count: int) -> Sequence[Tensor]:
+        """What is shown, (B, 3, H, W), restored at so many octaves and fused; nearest first, the last one unfused."""
+        seen = [(shown, mask)]
+        while len(seen) < count:
+            seen.append((shrunk(seen[-1][0]), (shrunk(seen[-1][1]) >= 0.5).to(mask.dtype)))
+        made: list[Tensor] = []
+        for picture, damage in reversed(seen):
+            with torch.no_grad():
+                latent = self.restoring.mapping(self.restoring.vae_a.encoder(picture), damage)
+                restored: Tensor = self.restoring.vae_b.decoder(latent).float()
+            made.insert(0, networks["fusion"](restored, made[0], picture, damage) if made else restored)
+        return made
+
+    def dataset(self) -> Dataset[Sample]:
+        """Aged crops of the training photos, with what lies around them where the tone network sees more than them."""
+        tone = self.restoring.tone
+        side = tone.config.thumbnail if tone is not None and self.data.context else 0
+        return AgedCrops(self.photos.training, self.data, seed=self.loop.seed, damage=self.damage, surroundings_px=side)
+
+    def validate(self, networks: nn.ModuleDict) -> dict[str, float]:
+        """PSNR on each recipe, of one octave alone and of all fused, and of clean photos fused."""
+        if self._validation is None:
+            self._validation = {
+                recipe: validation_samples(self.photos.validation, self.data, recipe=recipe, damage=self.damage)
+                for recipe in VALIDATION_RECIPES
+            }
+        figures: dict[str, float] = {}
+        for recipe, samples in self._validation.items():
+            alone, together = zip(*(self._scores(networks, sample) for sample in samples), strict=True)
+            figures[f"{recipe}_alone_db"] = float(np.mean(alone))
+            figures[f"{recipe}_psnr_db"] = float(np.mean(together))
+        samples = self._validation["published"]
+        sound = [s | {"aged": s["clean"], "mask": torch.zeros_like(s["mask"])} for s in samples]
+        return figures | {"sound_psnr_db": float(np.mean([self._scores(networks, sample)[1] for sample in sound]))}
+
+    def _scores(self, networks: nn.ModuleDict, sample: Sample) -> tuple[float, float]:
+        """PSNR of a photo restored at its own size, and of its octaves fused."""
+        device = next(networks.parameters()).device
+        aged, mask, clean = (sample[key][None].to(device) for key in ("aged", "mask", "clean"))
+        mask = self.preparation.mask_in_use(aged, mask)
+        shown = self.preparation.shown({"aged": aged}, mask)
+        alone, together = (
+            self._fused(networks, shown, mask, count)[0].clamp(-1, 1) for count in (1, octaves(*aged.shape[2:]))
+        )
+        return psnr_of_tensors(alone, clean), psnr_of_tensors(together, clean)
+
+    def export(self, networks: nn.ModuleDict, folder: Path) -> None:
+        """Write fusion.safetensors."""
+        save_network(networks["fusion"], folder / "fusion.safetensors")
+        declare_roles(folder, {"fusion": "fusion.safetensors"})

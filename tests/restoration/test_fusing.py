@@ -1,0 +1,126 @@
+"""Octaves of a restored photo become one, whatever the pieces: no seam can show because none exists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from restore_cli import Restorer, weights
+from restore_cli.networks import Fusion, FusionConfig
+from restore_cli.networks.fusion import SHRINK, shrunk
+from restore_cli.networks.unet import fold_batch_norms
+from restore_cli.restoration.fusing import fused, octave_tasks
+from restore_cli.restoration.model import RestorationModel
+from restore_cli.restoration.passes import Task, prepare
+from restore_cli.restoration.tiles import Box
+
+
+def lively(config: FusionConfig) -> Fusion:
+    """Random weights that say something else for every place."""
+    torch.manual_seed(3)
+    network = Fusion(config).eval()
+    torch.nn.init.normal_(network.last.weight, std=1.0)
+    return fold_batch_norms(network)
+
+
+def task(folder: Path, height: int, width: int) -> Task:
+    model = RestorationModel.load(folder, device="cpu", precision="fp32")
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    mask = rng.random((height, width)) > 0.95
+    return prepare(model.way("scratch"), image, mask, device=model.device, dtype=model.dtype)
+
+
+def cut_up(restored: Tensor, rows: int, columns: int) -> Iterator[tuple[Box, Tensor]]:
+    height, width = restored.shape[2:]
+    for top in range(0, height, rows):
+        for left in range(0, width, columns):
+            box = Box(top, left, top + rows, left + columns).clipped(height, width)
+            yield box, restored[:, :, box.top : box.bottom, box.left : box.right]
+
+
+def put_together(work: Task, network: Fusion, restored: Tensor, farther: Tensor, rows: int, columns: int) -> Tensor:
+    together, done = torch.full_like(restored, torch.nan), 0
+    for box, piece in fused(work, network, cut_up(restored, rows, columns), farther):
+        assert (box.top, box.left, box.right) == (done, 0, restored.shape[3])
+        together[:, :, box.top : box.bottom] = piece
+        done = box.bottom
+    return together
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("rows", "columns"), [(4, 192), (16, 192), (64, 80), (160, 192)])
+def test_fused_in_pieces_is_fused_in_one_piece(tiny_model: Path, rows: int, columns: int) -> None:
+    work, network = task(tiny_model, 160, 192), lively(FusionConfig(base=4, levels=2))
+    restored, farther = torch.rand(1, 3, 160, 192) * 2 - 1, torch.rand(1, 3, 80, 96) * 2 - 1
+    shown, mask = work.shown(Box(0, 0, 160, 192))
+    expected = network(restored, farther, shown, mask)
+    made = put_together(work, network, restored, farther.half(), rows, columns)
+    assert (expected - restored).abs().mean() > 0.05
+    torch.testing.assert_close(made, network(restored, farther.half().float(), shown, mask), rtol=0, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_a_photo_of_any_size_is_fused_to_its_last_pixel(tiny_model: Path) -> None:
+    work, network = task(tiny_model, 151, 187), lively(FusionConfig(base=4, levels=2))
+    restored, farther = torch.rand(1, 3, 151, 187), torch.rand(1, 3, 75, 93)
+    by_bands, whole = (put_together(work, network, restored, farther, rows, 187) for rows in (20, 151))
+    assert not whole.isnan().any()
+    torch.testing.assert_close(by_bands, whole, rtol=0, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_what_is_fused_lies_between_the_octaves() -> None:
+    """Where they agree nothing changes; where weights are one, the coarse structure is that of the farther one."""
+    network = Fusion(FusionConfig(base=4, levels=1)).eval()
+    restored, mask = torch.rand(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
+    torch.testing.assert_close(network(restored, shrunk(restored), restored, mask), restored)
+    farther = shrunk(restored) + 0.25
+    torch.testing.assert_close(network(restored, farther, restored, mask), restored + 0.125)
+    torch.nn.init.constant_(network.last.bias, 30.0)
+    taken = F.interpolate(farther - shrunk(restored), scale_factor=SHRINK, mode="bilinear")
+    torch.testing.assert_close(network(restored, farther, restored, mask), restored + taken)
+
+
+def test_octaves_halve_photo_and_damage_down_to_a_small_one(tiny_model: Path) -> None:
+    work = task(tiny_model, 850, 1001)
+    assert len(octave_tasks(work)) == 1  # the model has no fusion
+    work.mask[:] = False
+    work.mask[100:102, 200:300] = True
+    with_fusion = replace(work, way=replace(work.way, fusion=lively(FusionConfig(base=4))))
+    tasks = octave_tasks(with_fusion)
+    assert [t.mask.shape for t in tasks] == [(850, 1001), (425, 500), (212, 250)]
+    assert tasks[1].mask.sum() == 50
+    assert tasks[1].mask[50, 100:150].all()
+    means = work.image[:850, :1000].reshape(425, 2, 500, 2, 3).mean(axis=(1, 3))
+    assert np.abs(tasks[1].image - means).max() <= 1
+    assert len(octave_tasks(replace(with_fusion, image=work.image[:399], mask=work.mask[:399]))) == 1
+
+
+def test_a_model_with_fusion_restores_the_same_in_little_memory(tiny_model: Path, tmp_path: Path) -> None:
+    manifest, folder = weights.manifest.read_manifest(tiny_model), tmp_path / "fusing"
+    folder.mkdir()
+    for file in manifest.roles.values():
+        (folder / file).write_bytes((tiny_model / file).read_bytes())
+    torch.manual_seed(4)
+    network = Fusion(FusionConfig(base=4)).eval()
+    torch.nn.init.normal_(network.last.weight, std=0.3)
+    weights.save_network(network, folder / "fusion.safetensors")
+    roles = {**manifest.roles, "fusion": "fusion.safetensors"}
+    weights.write_manifest(folder, name="fusing", roles=roles)
+    photo = np.random.default_rng(5).integers(0, 256, (410, 431, 3), dtype=np.uint8)
+    mask = np.zeros((410, 431), bool)
+    mask[50:60] = True
+    plenty, little, without = (
+        Restorer.load(model, device="cpu", precision="fp32", max_memory_bytes=limit).restore(photo, mask).image
+        for model, limit in ((folder, 2**40), (folder, 1), (tiny_model, 2**40))
+    )
+    assert np.abs(plenty.astype(int) - little).max() <= 1
+    assert np.abs(plenty.astype(int) - without).mean() > 1
