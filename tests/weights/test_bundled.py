@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from restore_cli import Restorer
 from restore_cli.networks import VAE
 from restore_cli.networks.attention import PartialNonLocal
-from restore_cli.weights import load_network
+from restore_cli.weights import load_network, resolve_model
 from restore_cli.weights.places import model_folder
 
 SIDE = 96
@@ -61,6 +61,11 @@ def test_no_layer_of_the_bundled_mapping_is_silent(picture: Tensor) -> None:
         latent = vae.encoder(picture)
     assert silent_layers(vae.encoder, picture) == []
     assert silent_layers(mapping, latent, mask) == []
+
+
+def test_the_bundled_model_is_called_small() -> None:
+    """In rows, sidecars and metadata; it had once gone out under the name of an experiment."""
+    assert resolve_model("small").name == "small"
 
 
 def test_the_bundled_model_takes_grain_away() -> None:
