@@ -12,10 +12,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-SHRINK = 2
-"""Pixels of the photo to one whose colour counts, each way: a quarter of the work, and grain averages out."""
+from restore_cli.networks.half_size import SHRINK, shrunk
+
 BRIGHTNESSES, TINTS = 48, 24
 """Bins of luma, and of each of the two colour differences."""
 SURE = 1.4
@@ -82,11 +81,6 @@ class ColourCount:
         table = torch.cat([by_colour.flatten(1), by_luma.repeat_interleave(TINTS * TINTS, dim=1)])
         shares = table.new_tensor([found, self.pixels - found - left]) / max(self.pixels, 1)
         return ColourEvidence(table.float(), ((shares + 1e-4).log10() + 2).float())
-
-
-def shrunk(picture: Tensor) -> Tensor:
-    """(..., C, H, W) to (..., C, H / SHRINK, W / SHRINK) by means."""
-    return F.avg_pool2d(picture, SHRINK)
 
 
 def _colours_of(photo: Tensor) -> Tensor:

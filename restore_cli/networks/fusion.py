@@ -3,9 +3,9 @@
 What restores knows grain, blur and cracks about as broad as those it was trained with, and on a scan of high resolution
 all of them are many pixels broad. So a photo is restored at every octave, from a small one to the photo itself, as the
 detector looks at it (`second_look`), and at each octave a small U-Net says for every 2 x 2 pixels how much of the
-coarse structure is taken from farther away; fine structure is the octave's own. It only weighs, so that each value lies
-between two restored ones. Not in the papers, and in our own models only. Source of the idea: Burt and Adelson 1983 (The
-Laplacian pyramid as a compact image code).
+coarse structure is taken from farther away; fine structure is the octave's own. It only weighs, so that the coarse
+structure lies between two restored ones. Not in the papers, and in our own models only. Source of the idea: Burt and
+Adelson 1983 (The Laplacian pyramid as a compact image code).
 """
 
 from __future__ import annotations
@@ -16,33 +16,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from restore_cli.networks.unet import UNet, UNetSizes
+from restore_cli.networks.half_size import SHRINK, HalfSizes, octave_count, shrunk
+from restore_cli.networks.unet import UNet
 
-SHRINK = 2
-"""Pixels to one weight, each way: the size of the octave before."""
 FARTHEST_PX = 200
 """Least short side of the smallest octave: what restores was trained on photos of 272 px and more, and from smaller
 ones sound photos come back worse."""
 CHANNELS = 12
-"""Of `Fusion.seen`."""
+"""Of `seen`."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class FusionConfig(UNetSizes):
+class FusionConfig(HalfSizes):
     """Sizes of the network."""
-
-    base: int = 24
-    levels: int = 2
-    fold: int = 2
-
-    @property
-    def size_multiple(self) -> int:
-        """Height and width of the photo must be multiples of this."""
-        return SHRINK * super().size_multiple
 
 
 class Fusion(UNet):
-    """It starts as the mean of both. 0.32 M parameters."""
+    """It starts as the mean of both."""
 
     def __init__(self, config: FusionConfig) -> None:
         super().__init__(CHANNELS, config)
@@ -72,11 +62,6 @@ def weighed(logits: Tensor, apart: Tensor) -> Tensor:
     return logits.sigmoid() * apart
 
 
-def shrunk(picture: Tensor) -> Tensor:
-    """(B, C, H, W) to (B, C, H / 2, W / 2) by means."""
-    return F.avg_pool2d(picture, SHRINK)
-
-
 def _contrast(picture: Tensor) -> Tensor:
     """How far the pixels of 2 x 2 are from their mean: (B, 1, H / 2, W / 2). Grain and edges show in it."""
     mean = F.interpolate(shrunk(picture), scale_factor=SHRINK, mode="nearest")
@@ -85,7 +70,4 @@ def _contrast(picture: Tensor) -> Tensor:
 
 def octaves(height: int, width: int) -> int:
     """At how many sizes a photo is restored, each half the one before."""
-    count = 1
-    while min(height, width) >> count >= FARTHEST_PX:
-        count += 1
-    return count
+    return octave_count(min(height, width), FARTHEST_PX)

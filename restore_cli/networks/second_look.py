@@ -19,12 +19,11 @@ from torch.nn import functional as F
 from restore_cli.networks.colour_evidence import (
     CHANNELS,
     LARGEST_LOGIT,
-    SHRINK,
     ColourCount,
     ColourEvidence,
-    shrunk,
 )
-from restore_cli.networks.unet import UNet, UNetSizes
+from restore_cli.networks.half_size import SHRINK, HalfSizes, octave_count, shrunk
+from restore_cli.networks.unet import UNet
 
 FARTHEST_PX = 100
 """Least short side of the smallest octave."""
@@ -36,21 +35,12 @@ FARTHER_DOUBT = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class SecondLookConfig(UNetSizes):
+class SecondLookConfig(HalfSizes):
     """Sizes of the second look."""
-
-    base: int = 24
-    levels: int = 2
-    fold: int = 2
-
-    @property
-    def size_multiple(self) -> int:
-        """Height and width of the photo must be multiples of this."""
-        return SHRINK * super().size_multiple
 
 
 class SecondLook(UNet):
-    """It starts as no change. 0.32 M parameters."""
+    """It starts as no change."""
 
     def __init__(self, config: SecondLookConfig) -> None:
         super().__init__(2 + 3 + CHANNELS, config)
@@ -80,10 +70,8 @@ class SecondLook(UNet):
 
 def octaves(height: int, width: int) -> int:
     """At how many sizes a photo is looked at, each half the one before."""
-    count, side = 1, min(height, width)
-    while side >= SEEN_ONCE_PX and side >> count >= FARTHEST_PX:
-        count += 1
-    return count
+    side = min(height, width)
+    return octave_count(side, FARTHEST_PX) if side >= SEEN_ONCE_PX else 1
 
 
 def believed(logits: Tensor, farther: Tensor | None) -> Tensor:

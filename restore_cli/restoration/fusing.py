@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from restore_cli.networks import Fusion
-from restore_cli.networks.fusion import SHRINK, octaves, seen, shrunk, weighed
+from restore_cli.networks.fusion import octaves, seen, weighed
+from restore_cli.networks.half_size import SHRINK, shrunk
 from restore_cli.restoration.device import autocast
 from restore_cli.restoration.passes import Task
 from restore_cli.restoration.resampling import halved
@@ -56,7 +57,7 @@ def fused(task: Task, fusion: Fusion, pieces: Pieces, farther: Tensor) -> Pieces
     """
     height, width = task.mask.shape
     config = fusion.config
-    padded = padded_size(height, width, multiple=config.size_multiple, smallest=SHRINK * config.smallest_px)
+    padded = padded_size(height, width, multiple=config.size_multiple, smallest=config.smallest_px)
     weigh, enlarge = UNetRows(fusion), TwiceRows()
     waiting, apart_waiting = Waiting(), Waiting()
     top = 0

@@ -7,7 +7,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from restore_cli.networks.colour_evidence import SHRINK, ColourCount, ColourEvidence
+from restore_cli.networks.colour_evidence import ColourCount, ColourEvidence
+from restore_cli.networks.half_size import SHRINK
 from restore_cli.networks.second_look import believed
 
 BYTES_PER_PX = 3

@@ -106,6 +106,7 @@ def _within_memory(
 def _in_some_pieces(
     task: Task, farther: Tensor | None, put_together: Callable[[Pieces], Made], budget: int
 ) -> Made | None:
+    """One octave in the largest pieces that fit; None if even the smallest did not. farther: what to fuse it with."""
     attempt: Plan | None = plan(task, budget)
     while attempt is not None:
         try:

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from restore_cli.errors import UsageProblem
 from restore_cli.networks import VAE, Fusion, FusionConfig, Mapping, ScratchUNet, SecondLook, ToneNet
-from restore_cli.networks.fusion import octaves, shrunk
+from restore_cli.networks.fusion import octaves
+from restore_cli.networks.half_size import SHRINK, shrunk
 from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, validation_samples
 from restore_cli.training.losses import dissimilarity, laplacian_l1, psnr_of_tensors, root_error
@@ -106,7 +108,7 @@ class FusionStage:
         config = self.config
         share, threshold = config.detected_share, config.threshold
         mask = self.preparation.training_mask(batch, share=share, threshold=threshold, seed=self.loop.seed)
-        made = self._fused(self.networks, self.preparation.shown(batch, mask), mask, config.octaves)
+        made = _fused(self.networks, self._restored(self.preparation.shown(batch, mask), mask, config.octaves))
         clean, weight, losses = batch["clean"], 1.0, dict[str, Tensor]()
         for image in made[:-1]:
             every = torch.ones_like(image[:, :1])
@@ -117,18 +119,19 @@ class FusionStage:
             clean, weight = shrunk(clean), config.farther_share * weight
         return losses
 
-    def _fused(self, networks: nn.ModuleDict, shown: Tensor, mask: Tensor, count: int) -> Sequence[Tensor]:
-        """What is shown, (B, 3, H, W), restored at so many octaves and fused; nearest first, the last one unfused."""
-        seen = [(shown, mask)]
-        while len(seen) < count:
-            seen.append((shrunk(seen[-1][0]), (shrunk(seen[-1][1]) >= 0.5).to(mask.dtype)))
-        made: list[Tensor] = []
-        for picture, damage in reversed(seen):
-            with torch.no_grad():
-                latent = self.restoring.mapping(self.restoring.vae_a.encoder(picture), damage)
-                restored: Tensor = self.restoring.vae_b.decoder(latent).float()
-            made.insert(0, networks["fusion"](restored, made[0], picture, damage) if made else restored)
+    def _restored(self, shown: Tensor, mask: Tensor, count: int) -> list[_Octave]:
+        """What is shown, (B, 3, H, W), at so many octaves, nearest first."""
+        made = [self._octave(shown, mask)]
+        while len(made) < count:
+            nearer = made[-1]
+            made.append(self._octave(shrunk(nearer.shown), (shrunk(nearer.mask) >= 0.5).to(mask.dtype)))
         return made
+
+    def _octave(self, shown: Tensor, mask: Tensor) -> _Octave:
+        with torch.no_grad():
+            latent = self.restoring.mapping(self.restoring.vae_a.encoder(shown), mask)
+            restored: Tensor = self.restoring.vae_b.decoder(latent)
+        return _Octave(shown, mask, restored.float())
 
     def dataset(self) -> Dataset[Sample]:
         """Aged crops of the training photos, with what lies around them where the tone network sees more than them."""
@@ -137,33 +140,57 @@ class FusionStage:
         return AgedCrops(self.photos.training, self.data, seed=self.loop.seed, damage=self.damage, surroundings_px=side)
 
     def validate(self, networks: nn.ModuleDict) -> dict[str, float]:
-        """PSNR on each recipe, of one octave alone and of all fused, and of clean photos fused."""
+        """PSNR on each recipe and of clean photos, all enlarged twice: of one octave alone, and of all fused."""
         if self._validation is None:
             self._validation = {
                 recipe: validation_samples(self.photos.validation, self.data, recipe=recipe, damage=self.damage)
                 for recipe in VALIDATION_RECIPES
             }
+        published = self._validation["published"]
+        sound = [s | {"aged": s["clean"], "mask": torch.zeros_like(s["mask"])} for s in published]
         figures: dict[str, float] = {}
-        for recipe, samples in self._validation.items():
+        for name, samples in (*self._validation.items(), ("sound", sound)):
             alone, together = zip(*(self._scores(networks, sample) for sample in samples), strict=True)
-            figures[f"{recipe}_alone_db"] = float(np.mean(alone))
-            figures[f"{recipe}_psnr_db"] = float(np.mean(together))
-        samples = self._validation["published"]
-        sound = [s | {"aged": s["clean"], "mask": torch.zeros_like(s["mask"])} for s in samples]
-        return figures | {"sound_psnr_db": float(np.mean([self._scores(networks, sample)[1] for sample in sound]))}
+            figures[f"{name}_alone_db"] = float(np.mean(alone))
+            figures[f"{name}_psnr_db"] = float(np.mean(together))
+        return figures
 
     def _scores(self, networks: nn.ModuleDict, sample: Sample) -> tuple[float, float]:
-        """PSNR of a photo restored at its own size, and of its octaves fused."""
+        """PSNR of a photo restored at its own size, and of its octaves fused.
+
+        As a scan of twice the resolution shows it: most photos to train with are too small to be fused.
+        """
         device = next(networks.parameters()).device
-        aged, mask, clean = (sample[key][None].to(device) for key in ("aged", "mask", "clean"))
-        mask = self.preparation.mask_in_use(aged, mask)
-        shown = self.preparation.shown({"aged": aged}, mask)
-        alone, together = (
-            self._fused(networks, shown, mask, count)[0].clamp(-1, 1) for count in (1, octaves(*aged.shape[2:]))
+        aged, mask, clean = (
+            F.interpolate(sample[key][None].to(device), scale_factor=SHRINK, mode=mode)
+            for key, mode in (("aged", "bicubic"), ("mask", "nearest"), ("clean", "bicubic"))
         )
+        mask = self.preparation.mask_in_use(aged, mask)
+        made = self._restored(self.preparation.shown({"aged": aged}, mask), mask, octaves(*aged.shape[2:]))
+        alone, together = (image.clamp(-1, 1) for image in (made[0].restored, _fused(networks, made)[0]))
         return psnr_of_tensors(alone, clean), psnr_of_tensors(together, clean)
 
     def export(self, networks: nn.ModuleDict, folder: Path) -> None:
         """Write fusion.safetensors."""
         save_network(networks["fusion"], folder / "fusion.safetensors")
         declare_roles(folder, {"fusion": "fusion.safetensors"})
+
+
+@dataclass(frozen=True)
+class _Octave:
+    """Crops at one of their octaves, and what became of them."""
+
+    shown: Tensor
+    """(B, 3, H, W) in [-1, 1]."""
+    mask: Tensor
+    """(B, 1, H, W), 1 = damaged."""
+    restored: Tensor
+    """(B, 3, H, W)."""
+
+
+def _fused(networks: nn.ModuleDict, restored: Sequence[_Octave]) -> list[Tensor]:
+    """Each octave, nearest first, fused with those before it; the last one as it is."""
+    made = [restored[-1].restored]
+    for octave in reversed(restored[:-1]):
+        made.insert(0, networks["fusion"](octave.restored, made[0], octave.shown, octave.mask))
+    return made

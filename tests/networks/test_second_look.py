@@ -3,7 +3,8 @@
 import torch
 
 from restore_cli.networks import SecondLook, SecondLookConfig
-from restore_cli.networks.colour_evidence import ColourCount, shrunk
+from restore_cli.networks.colour_evidence import ColourCount
+from restore_cli.networks.half_size import shrunk
 from restore_cli.networks.second_look import SEEN_ONCE_PX, believed, evidence_of, octaves
 
 
