@@ -81,10 +81,10 @@ def run_plainly(folder: Path, image: np.ndarray, mask: np.ndarray) -> tuple[floa
     from restore_cli.networks import attention
     from restore_cli.networks.convolution import Conv
     from restore_cli.networks.inputs import to_grey
+    from restore_cli.restoration.box import Box
     from restore_cli.restoration.model import RestorationModel
     from restore_cli.restoration.passes import prepare, whole
     from restore_cli.restoration.pixels import to_tensor
-    from restore_cli.restoration.tiles import Box
 
     def matrix(query, key, value, valid, *, scale):  # type: ignore[no-untyped-def]
         rows = torch.softmax(scale * query @ key.T, dim=1) * valid.to(query.dtype)

@@ -1,13 +1,13 @@
-"""Do bands and tiles show? A photo in pieces against the same photo in one piece, on real photos.
+"""Do bands show? A photo in pieces against the same photo in one piece, on real photos.
 
 Photos are reduced to the megapixels given and damaged with outlines (`--damage`, else procedural damage). `released` is
 of the released size with random weights (`--blocks N`: with N residual blocks in each of its stacks, where time is
-short), in bands whose activations are kept in float32 and in float16; `small` is the bundled model, in bands and in
-tiles. Beyond 512 x 512 the released non-local block is approximated, in one piece as in pieces. Prints JSON, in grey
+short), in bands whose activations are kept in float32 and in float16; `small` is the bundled model, in a stream of
+bands. Beyond 512 x 512 the released non-local block is approximated, in one piece as in pieces. Prints JSON, in grey
 levels of 255: mean difference (the bar is 0.5), 99.9th percentile (bar 4), and the mean difference along the borders of
-bands or tiles, as it is and over that elsewhere (bar 1.1, or below 0.05 as it is, where the ratio is one of roundings).
+bands, as it is and over that elsewhere (bar 1.1, or below 0.05 as it is, where the ratio is one of roundings).
 Run: python benchmarks/bench_seams.py PHOTO... [--damage OUTLINES] [--megapixels 1 4] [--models small released]
-     [--keep float32 float16] [--tile 512] [--blocks N] > seams.json
+     [--keep float32 float16] [--blocks N] > seams.json
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ from restore_cli.networks import MAPPING_SCRATCH, VAE, VAE_RELEASED, Mapping
 from restore_cli.networks.attention import PartialNonLocal
 from restore_cli.restoration.answers import answer_all
 from restore_cli.restoration.bands import banded
+from restore_cli.restoration.box import Box
 from restore_cli.restoration.layers import Bands, Field
 from restore_cli.restoration.model import RestorationModel, Way
-from restore_cli.restoration.passes import Task, prepare, tiled, whole
+from restore_cli.restoration.passes import LATENT_PX, Task, prepare, whole
 from restore_cli.restoration.plan import BAND_POSITIONS
 from restore_cli.restoration.planes import Shelf
-from restore_cli.restoration.tiles import Box
+from restore_cli.restoration.way_rows import streamed
 from restore_cli.training.ageing import rng_for, to_rgb8
 from restore_cli.training.outlines import DamageOutlines
 from restore_cli.training.recipes import REALISTIC
@@ -57,7 +58,7 @@ def released_size(blocks: int | None) -> Way:
     networks = [VAE(vae), Mapping(mapping), VAE(vae)]
     for network in networks:
         network.eval().requires_grad_(False)
-    return Way(networks[0].encoder, networks[1], networks[2].decoder, vae.blocks)  # type: ignore[arg-type]
+    return Way(networks[0].encoder, networks[1], networks[2].decoder)  # type: ignore[arg-type]
 
 
 def as_planned(block: PartialNonLocal, x: Tensor, valid: Tensor) -> Tensor:
@@ -120,7 +121,6 @@ def main() -> None:
     parser.add_argument("--megapixels", type=float, nargs="+", default=[1, 4])
     parser.add_argument("--models", nargs="+", choices=("small", "released"), default=["small", "released"])
     parser.add_argument("--keep", nargs="+", choices=("float32", "float16", "disk"), default=["float32", "float16"])
-    parser.add_argument("--tile", type=int, default=512)
     parser.add_argument("--blocks", type=int)
     options = parser.parse_args()
     ways = {
@@ -128,22 +128,23 @@ def main() -> None:
         "released": lambda: released_size(options.blocks),
     }
     cases = []
-    for name, megapixels, image, mask in pictures(options):
+    for photo, megapixels, image, mask in pictures(options):
         for model in options.models:
             with torch.inference_mode():
                 task = prepare(ways[model](), image, mask, device=CPU, dtype=torch.float32)
                 expected = in_one_piece(task)
                 rows = max(BAND_POSITIONS // (task.padded[1] // 4), 4)
-                results = {
-                    f"bands of {rows} rows, {keep}": compare(
-                        expected, banded(task, Shelf(keep=keep, home=CPU, device=CPU), rows)
-                    )
-                    for keep in options.keep
-                }
-                if task.way.is_local:
-                    results[f"tiles of {options.tile} px"] = compare(expected, tiled(task, options.tile))
+                pieces_of = (
+                    {f"stream of {rows} rows": streamed(task, LATENT_PX * rows)}
+                    if task.way.is_local
+                    else {
+                        f"bands of {rows} rows, {keep}": banded(task, Shelf(keep=keep, home=CPU, device=CPU), rows)
+                        for keep in options.keep
+                    }
+                )
+                results = {name: compare(expected, pieces) for name, pieces in pieces_of.items()}
             for pieces, figures in results.items():
-                case = {"photo": name, "megapixels": megapixels, "model": model, "pieces": pieces}
+                case = {"photo": photo, "megapixels": megapixels, "model": model, "pieces": pieces}
                 case |= {key: round(value, 5) for key, value in figures.items()}
                 case["spread_255"] = round(float(expected.std()) * GREY_LEVELS, 1)
                 cases.append(case)

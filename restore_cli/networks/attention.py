@@ -133,7 +133,7 @@ class PartialNonLocal(nn.Module):
         h, w = x.shape[-2:]
         region = region or (slice(0, h), slice(0, w))
         asking = self._asking(valid, region)
-        y = x.new_zeros(x.shape[0], *asking.shape)
+        y = x.new_zeros(*asking.shape, x.shape[0]).permute(2, 0, 1)
         for inner, outer in self._neighbourhoods(h, w):
             part = _overlap(inner, region)
             if part is None:
@@ -158,9 +158,10 @@ class PartialNonLocal(nn.Module):
     def _answer(self, x: Tensor, valid: Tensor, wanted: Tensor, inner: Slices, outer: Slices) -> Tensor:
         """Attend from the wanted positions of `inner` to the valid ones of `outer`. Returns (C, *inner)."""
         channels, sound = x.shape[0], valid[outer]
-        around = x[:, outer[0], outer[1]]
-        sources = (around.flatten(1) if self.faded else around[:, sound]).T  # (Nk, C)
-        askers = x[:, inner[0], inner[1]][:, wanted].T  # (Nq, C)
+        positions = x.permute(1, 2, 0)  # where channels lie last, so that each position is read in one piece
+        around = positions[outer]
+        sources = around.flatten(0, 1) if self.faded else around[sound]  # (Nk, C)
+        askers = positions[inner][wanted]  # (Nq, C)
         query = F.linear(askers, self.theta.weight[:, :, 0, 0], self.theta.bias)
         key = F.linear(sources, self.phi.weight[:, :, 0, 0], self.phi.bias)
         value = F.linear(sources, self.g.weight[:, :, 0, 0], self.g.bias)
@@ -168,9 +169,9 @@ class PartialNonLocal(nn.Module):
             answers = attend_faded(query, key, value, sound.flatten(), scale=self.scale)
         else:
             answers = attend(query, key, value, scale=self.scale)
-        block = torch.zeros(channels, *wanted.shape, dtype=x.dtype, device=x.device)
-        block[:, wanted] = answers.T.to(x.dtype)
-        return block
+        block = torch.zeros(*wanted.shape, channels, dtype=x.dtype, device=x.device)
+        block[wanted] = answers.to(x.dtype)
+        return block.permute(2, 0, 1)
 
     def _neighbourhoods(self, h: int, w: int) -> list[tuple[Slices, Slices]]:
         """Blocks of the fixed grid, each with the block plus one window on every side, clipped to the picture."""

@@ -48,7 +48,7 @@ class Conv(nn.Conv2d):
         return out
 
     def over(self, parts: Sequence[Tensor], above: int, below: int) -> Tensor:
-        """The same over rows of one photo that lie in several tensors, one below the other; for a stride of 1.
+        """The same over rows of one photo that lie in several tensors, one below the other.
 
         parts: (1, C, h, W) each. above, below: rows of padding to make. Returns (1, K, H', W).
         """
@@ -57,7 +57,7 @@ class Conv(nn.Conv2d):
         height = sum(part.shape[0] for part in rows) + above + below - 2 * p
         if not winograd.pays(self, parts[-1]):
             padded = _padded(rows, p, above, below, reflects=reflects)
-            return F.conv2d(padded.permute(2, 0, 1)[None], self.weight, self.bias)
+            return F.conv2d(padded[None].permute(0, 3, 1, 2), self.weight, self.bias, self.stride)
         padded = _padded(rows, p, above, below, reflects=reflects, multiple=4)
         out = winograd.convolve(padded, winograd.transform_weight(self.weight), self.bias)
         # In this order it counts as channels_last.

@@ -20,12 +20,11 @@ from restore_cli.networks.blocks import ConvBlock, ResBlock, UpBlock
 from restore_cli.networks.patch_attention import PatchAttention
 from restore_cli.networks.vae import Decoder
 from restore_cli.restoration.answers import answer_all
+from restore_cli.restoration.box import Box
 from restore_cli.restoration.layers import Bands, Computed, Field
 from restore_cli.restoration.passes import Task
 from restore_cli.restoration.patches import replace_damaged
-from restore_cli.restoration.pixels import mask_to_tensor
 from restore_cli.restoration.planes import Plane, Rows, Shelf
-from restore_cli.restoration.tiles import Box
 
 
 def banded(task: Task, shelf: Shelf, latent_rows: int) -> Iterator[tuple[Box, Tensor]]:
@@ -65,7 +64,7 @@ class _Entrance:
         latent = self.latent.rows(top, bottom)
         if not self.task.way.mapping.config.mask_input:
             return latent
-        return torch.cat([latent, F.pixel_unshuffle(_mask_rows(self.task, top, bottom), 4)], dim=1)
+        return torch.cat([latent, F.pixel_unshuffle(self.task.mask_rows(4 * top, 4 * bottom), 4)], dim=1)
 
 
 class _Walk:
@@ -166,7 +165,7 @@ class _Walk:
 
     def _non_local(self, block: PartialNonLocal, x: Field, answers: Plane) -> Field:
         """The partial non-local block, its result in the plane of x."""
-        valid = self._valid()
+        valid = self.task.valid()
         if block.norm_kind == "none" and bool(valid.all()):
             return x  # nothing is rebuilt, and no statistics are missed
         asked = answer_all(block, x, valid, answers, self.bands_after)
@@ -194,15 +193,9 @@ class _Walk:
         if self.sharp and layer is self.sharp[-1]:
             self.bands = self.bands_after
 
-    def _valid(self) -> Tensor:
-        """(h, w) bool: the positions that are sound by the model's rule."""
-        rule = self.task.way.mapping.valid
-        cuts = self.bands.cuts(self.height)
-        return torch.cat([rule(_mask_rows(self.task, top, bottom))[0, 0] > 0.5 for top, bottom in cuts])
-
     def _touched(self, top: int, bottom: int) -> Tensor:
         """(rows, w): 1 where a bilinear sample of the mask is not zero, as patch attention counts damage."""
-        mask = _mask_rows(self.task, top, bottom)
+        mask = self.task.mask_rows(4 * top, 4 * bottom)
         sampled = F.interpolate(mask, size=(bottom - top, self.width), mode="bilinear", align_corners=False)
         return (sampled[0, 0] > 0).float()
 
@@ -225,8 +218,3 @@ def _picks(layer: nn.Module) -> bool:
 
 def _conv_blocks(ramp: nn.Sequential) -> list[ConvBlock]:
     return [block for block in ramp.children() if isinstance(block, ConvBlock)]
-
-
-def _mask_rows(task: Task, top: int, bottom: int) -> Tensor:
-    """The mask (1, 1, 4 (bottom - top), W) behind latent rows top..bottom."""
-    return mask_to_tensor(task.mask, Box(4 * top, 0, 4 * bottom, task.padded[1]), task.device)

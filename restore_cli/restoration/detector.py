@@ -18,6 +18,7 @@ from restore_cli.errors import OutOfMemory
 from restore_cli.networks import ScratchUNet, SecondLook
 from restore_cli.networks.second_look import octaves
 from restore_cli.networks.unet import Network, fold_batch_norms
+from restore_cli.restoration.box import Box
 from restore_cli.restoration.device import NotANumberError, resolve_device, resolve_precision
 from restore_cli.restoration.looks import Looks, Picture
 from restore_cli.restoration.memory import is_out_of_memory, working_bytes
@@ -26,14 +27,14 @@ from restore_cli.restoration.pixels import Pixels, Seen, to_tensor
 from restore_cli.restoration.resampling import enlarged, halved, shrunk
 from restore_cli.restoration.settings import Precision
 from restore_cli.restoration.shapes import as_colour_planes
-from restore_cli.restoration.streams import waiting_rows
-from restore_cli.restoration.tiles import Box
+from restore_cli.restoration.unet_rows import waiting_rows
 from restore_cli.weights import ModelFolder
 
 log = logging.getLogger(__name__)
 Resolution = Literal["full"] | int
-BAND_POSITIONS = 2**17
-"""At the network's full size, on a CPU: larger bands leave its caches."""
+BAND_POSITIONS = 3 * 2**15
+"""At the network's full size, on a CPU: larger bands leave its caches, and glibc gives back what takes more than 32 MB
+again and again."""
 BAND_COPIES = 40
 """Activations of a band that exist at a time, counted at the network's full size and base width: measured 9 to 40, the
 most where a photo is seen at several octaves."""

@@ -17,11 +17,12 @@ from torch.nn import functional as F
 from restore_cli.networks import Fusion
 from restore_cli.networks.fusion import octaves, seen, weighed
 from restore_cli.networks.half_size import SHRINK, shrunk
+from restore_cli.restoration.box import Box, padded_size
 from restore_cli.restoration.device import autocast
 from restore_cli.restoration.passes import Task
 from restore_cli.restoration.resampling import halved
-from restore_cli.restoration.streams import TwiceRows, UNetRows, Waiting
-from restore_cli.restoration.tiles import Box, padded_size
+from restore_cli.restoration.streams import EnlargedRows, Waiting, bilinear
+from restore_cli.restoration.unet_rows import UNetRows
 
 Pieces = Iterator[tuple[Box, Tensor]]
 """Boxes of a photo and what became of them, (1, 3, h, w) in [-1, 1]."""
@@ -51,20 +52,21 @@ def gathered(task: Task, pieces: Pieces) -> Tensor:
 
 
 def fused(task: Task, fusion: Fusion, pieces: Pieces, farther: Tensor) -> Pieces:
-    """pieces: of the octave restored, row by row from left to right. farther: the result at half its size.
+    """pieces: bands of the octave restored, from top to bottom, whose first rows are multiples of 4. farther: the
+    result at half its size.
 
     Yields bands of the photo, from top to bottom.
     """
     height, width = task.mask.shape
     config = fusion.config
     padded = padded_size(height, width, multiple=config.size_multiple, smallest=config.smallest_px)
-    weigh, enlarge = UNetRows(fusion), TwiceRows()
+    weigh, enlarge = UNetRows(fusion), EnlargedRows(bilinear)
     waiting, apart_waiting = Waiting(), Waiting()
     top = 0
-    for box, piece in _full_width(pieces, width):
+    for box, piece in pieces:
         last = box.bottom == height
         bottom = padded[0] if last else box.bottom
-        rows = F.pad(piece, (0, padded[1] - width, 0, bottom - box.bottom), mode="replicate")
+        rows = F.pad(piece.float(), (0, padded[1] - width, 0, bottom - box.bottom), mode="replicate")
         apart = _rows_of(farther, box.top // SHRINK, bottom // SHRINK, padded[1] // SHRINK, rows.device) - shrunk(rows)
         waiting.put(rows)
         apart_waiting.put(apart)
@@ -80,16 +82,6 @@ def fused(task: Task, fusion: Fusion, pieces: Pieces, farther: Tensor) -> Pieces
         top += made.shape[2]
         if inner.size[0] > 0:
             yield inner, made[:, :, : inner.size[0], :width]
-
-
-def _full_width(pieces: Pieces, width: int) -> Pieces:
-    """Pieces side by side as one."""
-    beside: list[Tensor] = []
-    for box, piece in pieces:
-        beside.append(piece.float())
-        if box.right == width:
-            yield Box(box.top, 0, box.bottom, width), torch.cat(beside, dim=3) if len(beside) > 1 else beside[0]
-            beside = []
 
 
 def _rows_of(farther: Tensor, top: int, bottom: int, width: int, device: torch.device) -> Tensor:

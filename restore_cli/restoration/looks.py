@@ -16,10 +16,11 @@ from restore_cli.networks import ScratchUNet, SecondLook
 from restore_cli.networks.inputs import as_detector_sees
 from restore_cli.networks.second_look import FARTHER_DOUBT
 from restore_cli.networks.unet import UNetSizes
+from restore_cli.restoration.box import Box, padded_size
 from restore_cli.restoration.device import NotANumberError, autocast
 from restore_cli.restoration.opinion import Opinion
-from restore_cli.restoration.streams import Layer, TwiceRows, UNetRows, through
-from restore_cli.restoration.tiles import Box, padded_size
+from restore_cli.restoration.streams import EnlargedRows, Layer, bilinear, through
+from restore_cli.restoration.unet_rows import UNetRows
 
 BoxOf = Callable[[Box], Tensor]
 """A box of a picture as (1, 3, h, w) in [-1, 1], mirrored beyond its edges."""
@@ -110,7 +111,7 @@ class Looks:
                 bottom = top + rows.shape[2]
                 yield top, second.seen(rows, opinion.rows(top, bottom), evidence, opinion.farther_rows(top, bottom))
 
-        for top, change in self._run([UNetRows(second), TwiceRows()], seen(), height):
+        for top, change in self._run([UNetRows(second), EnlargedRows(bilinear)], seen(), height):
             yield top, opinion.rows(top, top + change.shape[2]) + change
 
     def _run(self, layers: Sequence[Layer], seen: Bands, height: int) -> Bands:

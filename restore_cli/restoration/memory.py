@@ -1,8 +1,7 @@
-"""How much memory a run may use, and the tiles that follow from it."""
+"""How much memory a run may use."""
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import torch
 AUTO_SHARE = 0.5
 """Of the free memory, what `--max-memory auto` takes."""
 FALLBACK_BYTES = 2 * 2**30
-SMALLEST_TILE_PX = 256
 TYPICAL_PROCESS_BYTES = 2**29
 """Where the system does not tell what a process holds: Python, PyTorch and the bundled model."""
 
@@ -64,10 +62,3 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     said = str(error).lower()
     return isinstance(error, RuntimeError) and ("memory" in said or "a primitive" in said)
-
-
-def tile_side(budget_bytes: int, bytes_per_px: float, *, halo_px: int, multiple: int, largest_px: int) -> int:
-    """Side of a tile whose activations, halo included, fit the budget; never under SMALLEST_TILE_PX."""
-    side = int(math.sqrt(max(budget_bytes, 0) / bytes_per_px)) - 2 * halo_px
-    side = min(max(side, SMALLEST_TILE_PX), largest_px)
-    return side // multiple * multiple

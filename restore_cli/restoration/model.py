@@ -26,8 +26,6 @@ class Way:
     encoder: Encoder
     mapping: Mapping
     decoder: Decoder
-    vae_blocks: int
-    """Residual blocks in encoder and decoder each."""
     tone: ToneNet | None = None
     """What corrects the tones before the encoder, in models that have it."""
     fusion: Fusion | None = None
@@ -35,7 +33,7 @@ class Way:
 
     @property
     def is_local(self) -> bool:
-        """Nothing in it looks at the whole picture, so tiles are exact."""
+        """Nothing in it looks at the whole photo, so that its rows can come in bands."""
         config = self.mapping.config
         return config.norm == "none" and (config.attention == "none" or config.window is not None)
 
@@ -72,8 +70,7 @@ class RestorationModel:
         decoder_vae = self._ready(self.folder.path(f"{branch}.decoder"))
         assert isinstance(mapping, Mapping)
         assert isinstance(decoder_vae, VAE)
-        blocks = encoder_vae.config.blocks
-        return Way(encoder_vae.encoder, mapping, decoder_vae.decoder, blocks, self._tone, self._fusion)
+        return Way(encoder_vae.encoder, mapping, decoder_vae.decoder, self._tone, self._fusion)
 
     @cached_property
     def on_cpu(self) -> RestorationModel:
@@ -100,7 +97,8 @@ class RestorationModel:
             return None
         fusion = self._ready(self.folder.fusion)
         assert isinstance(fusion, Fusion)
-        return fold_batch_norms(fusion).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        return fold_batch_norms(fusion)
 
     def _ready(self, path: Path) -> nn.Module:
-        return weights.load_network(path).to(self.device)
+        network = weights.load_network(path).to(self.device)
+        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -1,14 +1,7 @@
-"""A photo through encoder, mapping and decoder: in one piece, or in tiles that give the same.
-
-Models without instance norm see no further than their convolutions reach, but for the non-local block, which asks in a
-fixed grid of neighbourhoods. Large photos therefore take two passes: the first keeps the features that enter the
-non-local block for the whole photo, a few numbers a pixel; the second asks them tile by tile and finishes. Everything
-else exists for one tile at a time.
-"""
+"""A photo on its way through encoder, mapping and decoder, and all of it at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -19,14 +12,17 @@ from torch import Tensor
 
 from restore_cli.imaging import fill_from_surroundings
 from restore_cli.networks import ToneNet
-from restore_cli.networks.attention import PartialNonLocal
 from restore_cli.networks.inputs import paint_damage
 from restore_cli.networks.tone import correct, thumbnail
+from restore_cli.restoration.box import Box, padded_size
 from restore_cli.restoration.device import autocast
 from restore_cli.restoration.model import Way
 from restore_cli.restoration.pixels import Pixels, mask_to_tensor, to_tensor
-from restore_cli.restoration.tiles import Box, grid, padded_size
 
+LATENT_PX = 4
+"""Pixels to a latent position, each way."""
+VALID_ROWS = 64 * LATENT_PX
+"""Of the mask, looked at together."""
 SMALLEST_PX = 32
 """Photos are mirrored up to this side, so that every reflection padding has something to reflect."""
 
@@ -80,6 +76,16 @@ class Task:
             image = correct(image, self.tones, top=box.top, left=box.left, height=height, width=width)
         return image if self.way.mapping.config.guess else paint_damage(image, mask), mask
 
+    def mask_rows(self, top: int, bottom: int) -> Tensor:
+        """Rows of the padded photo's mask, (1, 1, bottom - top, W)."""
+        return mask_to_tensor(self.mask, Box(top, 0, bottom, self.padded[1]), self.device)
+
+    def valid(self) -> Tensor:
+        """(h, w) bool: the latent positions that are sound by the model's rule."""
+        height = self.padded[0]
+        cuts = [self.mask_rows(top, min(top + VALID_ROWS, height)) for top in range(0, height, VALID_ROWS)]
+        return torch.cat([self.way.mapping.valid(mask)[0, 0] > 0.5 for mask in cuts])
+
     def encode(self, box: Box) -> tuple[Tensor, Tensor]:
         """Latent (1, latent, h/4, w/4) and mask (1, 1, h, w) of a box of the padded photo, damage painted white."""
         image, mask = self.shown(box)
@@ -95,93 +101,3 @@ def whole(task: Task) -> Tensor:
         restored = task.way.decoder(task.way.mapping(latent, mask))
     height, width = task.mask.shape
     return restored[:, :, :height, :width].float()  # type: ignore[no-any-return]
-
-
-def tiled(task: Task, side: int) -> Iterator[tuple[Box, Tensor]]:
-    """Tiles of the restored photo, each a box of the photo and its pixels (1, 3, h, w) in [-1, 1].
-
-    Only for ways that are local. side: of the tiles in pixels, a multiple of 4.
-    """
-    if not task.way.is_local:
-        raise ValueError("this model's norm sees the whole picture: its tiles would differ from it")
-    trunk = task.way.mapping.trunk
-    places = [number for number, layer in enumerate(trunk) if isinstance(layer, PartialNonLocal)]
-    asked = places[0] if places and bool(task.mask.any()) else None
-    features = _features(task, side, asked) if asked is not None else None
-    height, width = task.mask.shape
-    for tile in grid(*task.padded, side=side, multiple=4):
-        seen = tile.grown(_halo_after(task, asked), *task.padded)
-        restored = _finish(task, seen, asked, features)
-        inner = tile.clipped(height, width)
-        if inner.size[0] > 0 and inner.size[1] > 0:
-            rows, columns = inner.within(seen).slices
-            yield inner, restored[:, :, rows, columns].float()
-
-
-@dataclass(frozen=True)
-class _Features:
-    """What the non-local block is asked about, for the whole padded photo at a quarter of its size."""
-
-    x: Tensor
-    """(width, h, w)."""
-    valid: Tensor
-    """(h, w) bool."""
-
-
-def _features(task: Task, side: int, asked: int) -> _Features:
-    """First pass: the trunk's layers before the non-local block, over all tiles."""
-    mapping = task.way.mapping
-    height, width = task.padded
-    kept = torch.empty(mapping.config.width, height // 4, width // 4, dtype=task.dtype, device=task.device)
-    valid = torch.empty(height // 4, width // 4, dtype=torch.bool, device=task.device)
-    for tile in grid(height, width, side=side, multiple=4):
-        seen = tile.grown(_encoder_halo(task) + 4 * (mapping.config.ramp + 2 * asked), height, width)
-        latent, mask = task.encode(seen)
-        with autocast(task.device, task.dtype):
-            x = mapping.walk(mapping.enter(latent, mask), mask, 0, asked)
-        place, (rows, columns) = tile.divided(4).slices, tile.within(seen).divided(4).slices
-        kept[:, place[0], place[1]] = x[0, :, rows, columns]
-        valid[place] = mapping.valid(mask)[0, 0, rows, columns] > 0.5
-    return _Features(kept, valid)
-
-
-def _finish(task: Task, seen: Box, asked: int | None, features: _Features | None) -> Tensor:
-    """Second pass: one box of the padded photo to its restored pixels, right but for the halo."""
-    way, mapping = task.way, task.way.mapping
-    wider = seen.grown(_encoder_halo(task), *task.padded)
-    latent, mask = task.encode(wider)
-    rows, columns = seen.within(wider).divided(4).slices
-    with autocast(task.device, task.dtype):
-        if features is None:
-            x = mapping.enter(latent, mask)
-            x = mapping.walk(x, mask, 0, len(mapping.trunk))[:, :, rows, columns]
-        else:
-            assert asked is not None
-            x = _answered(mapping.trunk[asked], features, seen.divided(4))
-            x = mapping.walk(x, mask, asked + 1, len(mapping.trunk))
-        return way.decoder(mapping.leave(latent[:, :, rows, columns], x))  # type: ignore[no-any-return]
-
-
-def _answered(block: torch.nn.Module, features: _Features, box: Box) -> Tensor:
-    """The non-local block's output (1, width, h, w) in a box of latent positions."""
-    assert isinstance(block, PartialNonLocal)
-    rows, columns = box.slices
-    x = features.x[None, :, rows, columns]
-    valid = features.valid[rows, columns]
-    if bool(valid.all()):
-        return x
-    answers = block.ask(features.x, features.valid, box.slices)
-    return block.blend(x, answers[None], valid[None, None].to(x.dtype))
-
-
-def _encoder_halo(task: Task) -> int:
-    """Pixels around a box on which its latent depends, a multiple of 4: two convolutions a block, 8 px for the rest."""
-    return 12 + 8 * task.way.vae_blocks
-
-
-def _halo_after(task: Task, asked: int | None) -> int:
-    """Pixels around a tile on which it depends, counted from the non-local block (or from the latent without one)."""
-    config = task.way.mapping.config
-    trunk = config.blocks if asked is None else config.blocks - asked + config.non_local_blocks
-    ramps = 2 * config.ramp if asked is None else config.ramp
-    return 4 * (2 * trunk + ramps + 2 * task.way.vae_blocks + 3)

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from restore_cli.restoration.tiles import Box
+from restore_cli.restoration.box import Box
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 Seen = Pixels | NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""How a photo is cut up so that its activations fit a memory budget, decided before anything is allocated."""
+"""In what bands a photo is restored so that they fit a memory budget, decided before anything is allocated."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from dataclasses import dataclass, replace
 import torch
 
 from restore_cli.restoration.answers import most_sources
-from restore_cli.restoration.memory import SMALLEST_TILE_PX, free_bytes, tile_side
+from restore_cli.restoration.memory import free_bytes
 from restore_cli.restoration.model import Way
-from restore_cli.restoration.passes import Task
+from restore_cli.restoration.passes import LATENT_PX, Task
 from restore_cli.restoration.planes import Keep, Shelf
 
-LARGEST_TILE_PX = 1024
-BYTES_PER_PX = 1100
-"""Of a tile with its halo, that exist at a time (bundled model, measured)."""
-HALO_PX = 100
 FEWEST_ROWS = 4
 BAND_POSITIONS = 16384
 """Latent positions of a band on a CPU: more save nothing and leave the caches."""
@@ -24,23 +20,27 @@ BAND_COPIES = 7
 
 Measured 4 (bundled) and 5.2 (released size); the rest is for what depends on neither, such as transformed weights.
 """
+STREAM_COPIES = 10
+"""The same of a stream: measured 6, and 10 where glibc keeps what was freed."""
+WAITING_ROWS = 120
+"""What waits in a stream for rows further down, in rows of the widest activation."""
 
 
 @dataclass(frozen=True)
-class Tiles:
-    """For models that see no further than their convolutions reach, where the planes of bands do not fit."""
+class StreamPlan:
+    """For models that see no further than their convolutions reach."""
 
-    side: int
-    """In pixels, a multiple of 4."""
+    rows: int
+    """Latent rows of a band."""
 
-    def smaller(self) -> Tiles | None:
+    def smaller(self) -> StreamPlan | None:
         """What to try next when memory ran out; None: nothing is left to try."""
-        return Tiles(max(self.side // 8 * 4, SMALLEST_TILE_PX)) if self.side > SMALLEST_TILE_PX else None
+        return StreamPlan(max(self.rows // 2, FEWEST_ROWS)) if self.rows > FEWEST_ROWS else None
 
 
 @dataclass(frozen=True)
 class BandPlan:
-    """For models with statistics of the whole photo, and for others too where it fits: bands compute nothing twice."""
+    """For models with statistics of the whole photo, layer by layer."""
 
     shelf: Shelf
     rows: int
@@ -58,25 +58,28 @@ class BandPlan:
         return replace(self, shelf=replace(self.shelf, keep=following[self.shelf.keep]))
 
 
-Plan = Tiles | BandPlan
+Plan = StreamPlan | BandPlan
 _BYTES: dict[Keep, int] = {"float32": 4, "float16": 2, "disk": 0}
 """Of memory for a value."""
 
 
 def plan(task: Task, budget_bytes: int) -> Plan:
     """The largest pieces that fit; where even the smallest do not, the smallest."""
-    height, width = task.padded[0] // 4, task.padded[1] // 4
+    height, width = (side // LATENT_PX for side in task.padded)
+    per_row = 4 * width * _widest(task.way)
+    if task.way.is_local:
+        rows = (budget_bytes // per_row - WAITING_ROWS) // STREAM_COPIES
+        return StreamPlan(_band_rows(rows, width, height, task.device))
     shelf = _shelf(task, height, width, budget_bytes)
-    if task.way.is_local and (shelf.keep == "disk" or shelf.home != task.device):
-        left = budget_bytes - 4 * task.way.mapping.config.width * height * width  # all tiles ask the same features
-        if left >= BYTES_PER_PX * (SMALLEST_TILE_PX + 2 * HALO_PX) ** 2:
-            return Tiles(tile_side(left, BYTES_PER_PX, halo_px=HALO_PX, multiple=4, largest_px=LARGEST_TILE_PX))
     kept = 0 if shelf.home != task.device else kept_bytes(task.way, height, width, shelf.keep)
-    per_row = 4 * width * BAND_COPIES * _widest(task.way)
-    rows = (budget_bytes - kept) // per_row
-    if task.device.type == "cpu":
-        rows = min(rows, BAND_POSITIONS // width)
-    return BandPlan(shelf, min(max(rows // FEWEST_ROWS, 1) * FEWEST_ROWS, height))
+    rows = (budget_bytes - kept) // (BAND_COPIES * per_row)
+    return BandPlan(shelf, _band_rows(rows, width, height, task.device))
+
+
+def _band_rows(fitting: int, width: int, height: int, device: torch.device) -> int:
+    """As many as fit the memory, and on a CPU its caches."""
+    rows = min(fitting, BAND_POSITIONS // width) if device.type == "cpu" else fitting
+    return min(max(rows // FEWEST_ROWS, 1) * FEWEST_ROWS, height)
 
 
 def kept_bytes(way: Way, height: int, width: int, keep: Keep) -> int:

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from restore_cli.restoration.box import Box
 from restore_cli.restoration.pixels import Pixels, Seen
-from restore_cli.restoration.tiles import Box
 
 ROWS = 256
 """Enlarged at a time."""

@@ -16,16 +16,17 @@ from torch import Tensor
 
 from restore_cli.errors import OutOfMemory
 from restore_cli.restoration.bands import banded
+from restore_cli.restoration.box import Box
 from restore_cli.restoration.device import NotANumberError
 from restore_cli.restoration.fusing import BYTES_PER_PX, ROW_BYTES_PER_PX, Pieces, fused, gathered, octave_tasks
 from restore_cli.restoration.memory import is_out_of_memory, working_bytes
 from restore_cli.restoration.model import RestorationModel
-from restore_cli.restoration.passes import Task, prepare, tiled, whole
+from restore_cli.restoration.passes import LATENT_PX, Task, prepare
 from restore_cli.restoration.pixels import Pixels, to_unit
-from restore_cli.restoration.plan import Plan, Tiles, plan
+from restore_cli.restoration.plan import Plan, StreamPlan, plan
 from restore_cli.restoration.settings import RestoreSettings
-from restore_cli.restoration.tiles import Box
 from restore_cli.restoration.tone import ROWS, blend, stretch
+from restore_cli.restoration.way_rows import streamed
 
 log = logging.getLogger(__name__)
 Made = TypeVar("Made")
@@ -145,13 +146,10 @@ def _stretched(pieces: UnitPieces, height: int, width: int) -> UnitPieces:
 
 def _pieces(task: Task, attempt: Plan, farther: Tensor | None) -> Pieces:
     """Boxes of the photo and what became of them, (1, 3, h, w) in [-1, 1]."""
-    height, width = task.mask.shape
-    if not isinstance(attempt, Tiles):
-        pieces = banded(task, attempt.shelf, attempt.rows)
-    elif max(height, width) <= attempt.side:
-        pieces = iter([(Box(0, 0, height, width), whole(task))])
+    if isinstance(attempt, StreamPlan):
+        pieces = streamed(task, LATENT_PX * attempt.rows)
     else:
-        pieces = tiled(task, attempt.side)
+        pieces = banded(task, attempt.shelf, attempt.rows)
     if farther is not None:
         assert task.way.fusion is not None
         pieces = fused(task, task.way.fusion, pieces, farther)

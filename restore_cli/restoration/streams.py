@@ -1,15 +1,15 @@
-"""A U-Net over a photo whose rows come in bands, from top to bottom.
+"""Network layers over a photo whose rows come in bands, from top to bottom.
 
 Every layer keeps the few rows that its next output still needs, computes what it can from them and the rows that came,
-and hands it on. So no row is computed twice, no border exists, and of the photo no more lies in memory than some bands
-and, beside each level of the U, the rows that wait until what is below them comes up. The result is that of the network
-on the photo in one piece, to rounding. For networks whose batch norms are folded (`unet.fold_batch_norms`).
+and hands it on. So no row is computed twice, no border exists, and of the photo no more lies in memory than some bands.
+The result is that of the network on the photo in one piece, to rounding. For networks without statistics of the whole
+photo.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restore_cli.networks.convolution import Conv
-from restore_cli.networks.unet import DoubleConv, Down, UNet, UNetSizes, Up
 
 Band = Tensor | None
 """Rows of one photo, (1, C, n, W), that follow those before; None: nothing yet."""
+Act = Callable[[Tensor], Tensor]
+"""An activation, which may change what it is given."""
 
 
 class Layer(Protocol):
@@ -31,114 +32,77 @@ class Layer(Protocol):
         ...
 
 
-class UNetRows:
-    """A U-Net for one photo: `walk`, band by band."""
-
-    def __init__(self, network: UNet) -> None:
-        self.fold = network.fold
-        self.layers: list[Layer] = [ConvRows(network.first), _Level(network, 0), ConvRows(network.last, act=False)]
-
-    def __call__(self, rows: Band, *, last: bool) -> Band:
-        """rows: (1, channels, n, W), n and W multiples of `fold`. Returns logits (1, 1, m, W)."""
-        folded = None if rows is None else F.pixel_unshuffle(rows, self.fold)
-        logits = through(self.layers, folded, last=last)
-        return None if logits is None else F.pixel_shuffle(logits, self.fold)
-
-
 class ConvRows:
-    """A convolution padded by reflection, and a leaky ReLU."""
+    """A convolution, and what is done to its output."""
 
-    def __init__(self, conv: nn.Module, *, act: bool = True) -> None:
+    def __init__(self, conv: nn.Module, act: Act | None = None) -> None:
         assert isinstance(conv, Conv)
-        self.conv, self.act, self.reach = conv, act, conv.kernel_size[0] // 2
+        self.conv, self.act = conv, act
+        self.kernel, self.stride, self.pad = conv.kernel_size[0], conv.stride[0], int(conv.padding[0])
         self.kept: Band = None
         self.begun = False
 
     def __call__(self, rows: Band, *, last: bool) -> Band:
-        """rows: (1, in, n, W). Returns (1, out, m, W)."""
-        parts = _present(self.kept, rows)
-        above, below = 0 if self.begun else self.reach, self.reach if last else 0
-        # With fewer there is no output yet; or, at the top, what comes next would have to know the reflection.
-        fewest = 2 * self.reach + (1 if self.begun else 0)
-        if sum(part.shape[2] for part in parts) + below < fewest:
-            self.kept = _last_rows(parts, 2 * self.reach)
+        """rows: (1, in, n, W). Returns (1, out, m, W / stride)."""
+        parts = present(self.kept, rows)
+        above, below = 0 if self.begun else self.pad, self.pad if last else 0
+        here = sum(part.shape[2] for part in parts)
+        count = (above + here + below - self.kernel) // self.stride + 1
+        left = here - (self.stride * count - above)  # rows that the next output still needs
+        if count < 1 or left > here:  # at the top what comes next would have to know the padding
+            self.kept = _last_rows(parts, here)
             return None
         out = self.conv.over(parts, above, below)
-        self.kept, self.begun = _last_rows(parts, 2 * self.reach), True
-        return F.leaky_relu_(out, 0.2) if self.act else out
+        self.kept, self.begun = _last_rows(parts, left), True
+        return out if self.act is None else self.act(out)
 
 
-class BlurRows:
-    """The binomial blur of `unet.Down`: half the size."""
+class EnlargedRows:
+    """Enlargement to twice the size, each row of which depends on the two rows nearest to it."""
 
-    def __init__(self, kernel: Tensor) -> None:
-        self.kernel = kernel
-        self.kept: Band = None
-        self.begun = False
-
-    def __call__(self, rows: Band, *, last: bool) -> Band:
-        """rows: (1, C, n, W), an even number in all. Returns (1, C, m, W / 2)."""
-        x = _joined(self.kept, rows)
-        above = 0 if self.begun else 1
-        count = 0 if x is None else (x.shape[2] + above - 1) // 2
-        if x is None or count == 0:
-            self.kept = x
-            return None
-        end = 2 * count + 1 - above
-        out = F.conv2d(F.pad(x[:, :, :end], (1, 1, above, 0), mode="reflect"), self.kernel, stride=2, groups=x.shape[1])
-        self.kept, self.begun = x[:, :, end - 1 :].clone(), True
-        return out
-
-
-class TwiceRows:
-    """Bilinear enlargement to twice the size."""
-
-    def __init__(self) -> None:
+    def __init__(self, enlarge: Callable[[Tensor], Tensor]) -> None:
+        self.enlarge = enlarge
         self.kept: Band = None
 
     def __call__(self, rows: Band, *, last: bool) -> Band:
-        """rows: (1, C, n, W). Returns (1, C, m, 2 W)."""
-        x = _joined(self.kept, rows)
+        """rows: (1, C, n, W). Returns (1, D, m, 2 W)."""
+        x = joined(self.kept, rows)
         if x is None or (rows is None and not last):
             return None
-        enlarged = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        enlarged = self.enlarge(x)
         first = 0 if self.kept is None else 1  # the one above it was given out
         self.kept = x[:, :, -1:].clone()
         return enlarged[:, :, first : enlarged.shape[2] - (0 if last else 1)]
 
 
-class _Level:
-    """One level of the U, and everything below it."""
+class Each:
+    """What depends on each row alone."""
 
-    def __init__(self, network: UNet, level: int) -> None:
-        down, double, up = network.down_sample[level], network.down_path[level], network.up_path[-1 - level]
-        assert isinstance(down, Down)
-        assert isinstance(up, Up)
-        deeper: list[Layer] = [_Level(network, level + 1)] if level + 1 < len(network.down_path) else []
-        self.below: list[Layer] = [ConvRows(down.conv), BlurRows(down.kernel), *_double(double), *deeper]
-        self.up: list[Layer] = [TwiceRows(), ConvRows(up.conv, act=False)]
-        self.merge = _double(up.merge)
-        self.skipping = Waiting()
-        self.most_rows = 1
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
 
     def __call__(self, rows: Band, *, last: bool) -> Band:
-        """rows: (1, C, n, W). Returns (1, C, m, W)."""
-        if rows is not None:
-            self.skipping.put(rows)
-            self.most_rows = max(self.most_rows, rows.shape[2] // 2)
-        x = through(self.below, rows, last=last)
-        if x is None:
-            return self._merged(None, last=last)
-        # With the last rows all that still waits comes up at once, several bands of it.
-        parts = torch.split(x, self.most_rows, dim=2)
-        return _joined(*(self._merged(part, last=last and part is parts[-1]) for part in parts))
+        """rows: (1, in, n, W)."""
+        return None if rows is None else self.module(rows)
 
-    def _merged(self, rows: Band, *, last: bool) -> Band:
-        """rows: (1, 2 C, n, W / 2), from below. Returns (1, C, m, W)."""
-        x = through(self.up, rows, last=last)
-        if x is not None:
-            x = torch.cat([x, self.skipping.take(x.shape[2])], dim=1)
-        return through(self.merge, x, last=last)
+
+class InParts:
+    """Layers that get rows a few at a time: what waited for the end of the photo comes all at once."""
+
+    def __init__(self, layers: Sequence[Layer], most_rows: int) -> None:
+        self.layers, self.most_rows = layers, most_rows
+
+    def __call__(self, rows: Band, *, last: bool) -> Band:
+        """rows: (1, in, n, W). Returns (1, out, m, V)."""
+        if rows is None:
+            return through(self.layers, None, last=last)
+        parts = torch.split(rows, self.most_rows, dim=2)
+        return joined(*(through(self.layers, part, last=last and part is parts[-1]) for part in parts))
+
+
+def bilinear(x: Tensor) -> Tensor:
+    """(1, C, n, W) to (1, C, 2 n, 2 W), for `EnlargedRows`."""
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 class Waiting:
@@ -147,9 +111,15 @@ class Waiting:
     def __init__(self) -> None:
         self._bands: deque[Tensor] = deque()
 
-    def put(self, rows: Tensor) -> None:
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return sum(band.shape[2] for band in self._bands)
+
+    def put(self, rows: Band) -> None:
         """rows: (1, C, n, W), below those that were put before."""
-        self._bands.append(rows)
+        if rows is not None:
+            self._bands.append(rows)
 
     def take(self, count: int) -> Tensor:
         """So many of the rows that wait, from the first on."""
@@ -163,6 +133,20 @@ class Waiting:
         return taken[0] if len(taken) == 1 else torch.cat(taken, dim=2)
 
 
+class Sum:
+    """What layers make of rows, and what others make of them, added. Without others: the rows themselves."""
+
+    def __init__(self, layers: Sequence[Layer], beside: Sequence[Layer] = ()) -> None:
+        self.layers, self.beside = layers, beside
+        self.waiting = Waiting()
+
+    def __call__(self, rows: Band, *, last: bool) -> Band:
+        """rows: (1, in, n, W). Returns (1, out, m, V) in float32."""
+        self.waiting.put(through(self.beside, rows, last=last))
+        out = through(self.layers, rows, last=last)
+        return None if out is None else out.float().add_(self.waiting.take(out.shape[2]))
+
+
 def through(layers: Sequence[Layer], rows: Band, *, last: bool) -> Band:
     """Rows through one layer after the other, as far as they get."""
     for layer in layers:
@@ -170,28 +154,15 @@ def through(layers: Sequence[Layer], rows: Band, *, last: bool) -> Band:
     return rows
 
 
-def waiting_rows(sizes: UNetSizes) -> int:
-    """About as many rows wait in a `UNetRows`, at all levels together: counted at its full size and base width.
-
-    Each level at scale s reaches 4 s down in its own convolutions and bilinear step, 1 s in the blur and 2 * 3 s one
-    level below; beside it waits what all levels below it reach. A level further down rows are half as wide and twice
-    as deep.
-    """
-    return sum(11 * ((1 << deeper) - 1) for deeper in range(1, sizes.levels + 1))
-
-
-def _double(double: nn.Module) -> list[Layer]:
-    assert isinstance(double, DoubleConv)
-    return [ConvRows(double.conv1), ConvRows(double.conv2)]
-
-
-def _present(*parts: Band) -> list[Tensor]:
+def present(*parts: Band) -> list[Tensor]:
+    """Those that are there."""
     return [part for part in parts if part is not None]
 
 
-def _joined(*parts: Band) -> Band:
-    present = _present(*parts)
-    return torch.cat(present, dim=2) if len(present) > 1 else next(iter(present), None)
+def joined(*parts: Band) -> Band:
+    """Rows one below the other."""
+    there = present(*parts)
+    return torch.cat(there, dim=2) if len(there) > 1 else next(iter(there), None)
 
 
 def _last_rows(parts: Sequence[Tensor], count: int) -> Band:

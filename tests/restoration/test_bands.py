@@ -47,7 +47,7 @@ def task(config: MappingConfig, seed: int = 0) -> Task:
     image = (rng.integers(0, 100, (HEIGHT, WIDTH, 3)) + ramp).astype(np.uint8)
     mask = np.zeros((HEIGHT, WIDTH), bool)
     mask[20:60, 30:80], mask[90:92], mask[:, 121] = True, True, True
-    return Task(Way(encoder.encoder, mapping, decoder.decoder, 1), image, mask, CPU, torch.float32)
+    return Task(Way(encoder.encoder, mapping, decoder.decoder), image, mask, CPU, torch.float32)
 
 
 def put_together(work: Task, rows: int, keep: Keep = "float32") -> torch.Tensor:

@@ -5,7 +5,7 @@ import torch
 
 from restore_cli.errors import UsageProblem
 from restore_cli.restoration.device import resolve_device, resolve_precision
-from restore_cli.restoration.memory import SMALLEST_TILE_PX, free_bytes, held_bytes, tile_side, working_bytes
+from restore_cli.restoration.memory import free_bytes, held_bytes, working_bytes
 
 CPU = torch.device("cpu")
 
@@ -32,14 +32,6 @@ def test_auto_is_bfloat16_only_where_the_cpu_multiplies_it():
     flags = Path("/proc/cpuinfo").read_text().split()
     native = "avx512_bf16" in flags or "amx_tile" in flags
     assert resolve_precision("auto", CPU) == (torch.bfloat16 if native else torch.float32)
-
-
-def test_tiles_shrink_with_the_budget_down_to_a_floor():
-    sides = [tile_side(b, 500, halo_px=100, multiple=4, largest_px=2048) for b in (2**34, 2**30, 2**28, 1)]
-    assert sides == sorted(sides, reverse=True)
-    assert sides[0] == 2048
-    assert sides[-1] == SMALLEST_TILE_PX
-    assert all(side % 4 == 0 for side in sides)
 
 
 def test_a_budget_that_was_asked_for_includes_what_is_held_already():

@@ -76,5 +76,5 @@ def test_restoration(branch: str, networks: ModuleType, numbers: Any) -> None:
         mask[:] = False
     elif branch == "patch":
         mask = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=3) > 0
-    unit = to_unit(whole(Task(Way(encoder, mapping, decoder, 4), image, mask, CPU, torch.float32)))
+    unit = to_unit(whole(Task(Way(encoder, mapping, decoder), image, mask, CPU, torch.float32)))
     np.testing.assert_allclose(unit[::4, ::4], PARITY[f"e2e0.{branch}.unit"], atol=GREY_LEVEL)

@@ -68,10 +68,10 @@ def test_a_small_budget_gives_the_same_photo(restorer: Restorer) -> None:
     mask = np.zeros(image.shape[:2], bool)
     mask[50:55] = True
     whole = restorer.restore(image, mask).image
-    restorer.max_memory_bytes = 1  # the smallest bands, on disk
-    tiled = restorer.restore(image, mask).image
+    restorer.max_memory_bytes = 1  # the smallest bands
+    by_bands = restorer.restore(image, mask).image
     restorer.max_memory_bytes = None
-    assert np.abs(whole.astype(int) - tiled).max() <= 1
+    assert np.abs(whole.astype(int) - by_bands).max() <= 1
 
 
 @pytest.mark.parametrize("beside_each_other", [False, True])

@@ -18,7 +18,7 @@ from restore_cli.errors import OutOfMemory
 from restore_cli.imaging import read
 from restore_cli.networks import VAE, Mapping, MappingConfig, ScratchUNet, UNetConfig, VAEConfig
 from restore_cli.restoration import running
-from restore_cli.restoration.plan import BandPlan, Tiles, plan
+from restore_cli.restoration.plan import BandPlan, StreamPlan, plan
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 PHOTO = np.random.default_rng(0).integers(40, 216, (120, 90, 3), dtype=np.uint8)
@@ -157,12 +157,12 @@ def test_plans_fit_their_budget_or_are_the_smallest(model: Path, megabytes: int)
 
 
 def test_every_plan_ends_at_a_smallest_one() -> None:
-    side: Tiles | None = Tiles(1024)
-    sides = []
-    while side is not None:
-        sides.append(side.side)
-        side = side.smaller()
-    assert sides == [1024, 512, 256]
+    attempt: StreamPlan | None = StreamPlan(18)
+    rows = []
+    while attempt is not None:
+        rows.append(attempt.rows)
+        attempt = attempt.smaller()
+    assert rows == [18, 9, 4]
 
 
 MEASURE = """
@@ -180,7 +180,7 @@ def watch():
         seen.append(anonymous())
         time.sleep(0.002)
 
-kind = {"restore": Restorer, "detect": ScratchDetector}[sys.argv[2]]
+kind = ScratchDetector if sys.argv[2] == "detect" else Restorer
 network = kind.load(sys.argv[1], device="cpu", precision="fp32")
 side = int(sys.argv[4])
 mask = np.zeros((side, side), bool)
@@ -198,10 +198,12 @@ print(json.dumps(max(seen) - seen[0]))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize(("action", "side", "megabytes"), [("restore", 1400, 60), ("detect", 1000, 55)])
+@pytest.mark.parametrize(
+    ("action", "side", "megabytes"), [("restore", 1400, 60), ("stream", 1000, 150), ("detect", 1000, 55)]
+)
 def test_memory_stays_within_what_was_given(tmp_path: Path, action: str, side: int, megabytes: int) -> None:
-    """One or two megapixels, which take several times as much in one piece. Without attention, for speed; and the
-    bundled detector, which looks twice at every octave.
+    """One or two megapixels, which take several times as much in one piece. Layer by layer without attention, for
+    speed; the bundled model's stream, and its detector, both at every octave.
 
     Left to itself, glibc now and then keeps one freed plane of these few megabytes; blocks above 32 MB, of which a
     larger photo is made, it always gives back.
@@ -209,6 +211,6 @@ def test_memory_stays_within_what_was_given(tmp_path: Path, action: str, side: i
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(4 * 2**20)}
     model = write_model(tmp_path, Mapping(MappingConfig(latent=16, width=64, ramp=2, blocks=1)))
     limit = str(megabytes * 10**6)
-    command = [sys.executable, "-c", MEASURE, "small" if action == "detect" else str(model), action, limit, str(side)]
+    command = [sys.executable, "-c", MEASURE, str(model) if action == "restore" else "small", action, limit, str(side)]
     run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert json.loads(run.stdout) < 1.3 * megabytes * 10**6

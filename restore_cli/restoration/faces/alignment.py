@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from restore_cli.restoration.box import Box
 from restore_cli.restoration.faces.boxes import shared
-from restore_cli.restoration.tiles import Box
 
 Matrix = npt.NDArray[np.float64]
 """(2, 3): an affine map of (x, y)."""

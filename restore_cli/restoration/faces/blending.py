@@ -18,11 +18,11 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from restore_cli.restoration.box import Box
 from restore_cli.restoration.faces.alignment import Alignment
 from restore_cli.restoration.faces.boxes import around, is_empty, shared
 from restore_cli.restoration.faces.warping import Floats, lay_over
 from restore_cli.restoration.pixels import Pixels, quantise
-from restore_cli.restoration.tiles import Box
 
 EDGE_PER_SIDE = 12 / 256
 """Width of the border left out, and radius of the Gaussian after it: 9 x 9 ones eroding 3 times, and 25 x 25."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from restore_cli.restoration.tiles import Box
+from restore_cli.restoration.box import Box
 
 
 def is_empty(box: Box) -> bool:

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from restore_cli.restoration.box import Box
 from restore_cli.restoration.faces.alignment import Alignment, Matrix
 from restore_cli.restoration.pixels import Pixels
-from restore_cli.restoration.tiles import Box
 
 Floats = npt.NDArray[np.float32]
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from restore_cli.restoration.box import Box
 from restore_cli.restoration.faces.alignment import TEMPLATE, align
 from restore_cli.restoration.faces.boxes import is_empty
-from restore_cli.restoration.tiles import Box
 
 
 def test_the_template_is_the_released_one_on_a_square_of_256() -> None:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from restore_cli.restoration.box import Box
 from restore_cli.restoration.faces.alignment import Alignment
 from restore_cli.restoration.faces.warping import cut_out, lay_over
-from restore_cli.restoration.tiles import Box
 
 SCALES = [0.1, 0.6, 1.0, 1.5, 2.0, 4.7]
 

@@ -1,11 +1,8 @@
-"""Cutting a picture into tiles that together give what the whole would have given."""
+"""Rectangles of a picture."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 
 @dataclass(frozen=True)
@@ -57,20 +54,3 @@ def padded_size(height: int, width: int, *, multiple: int, smallest: int) -> tup
         return -(-max(side, smallest) // multiple) * multiple
 
     return up(height), up(width)
-
-
-def grid(height: int, width: int, *, side: int, multiple: int) -> Iterator[Box]:
-    """Tiles of about equal size, at most `side` each way, whose borders are multiples of `multiple`.
-
-    height and width must be multiples themselves.
-    """
-    rows, columns = _cuts(height, side, multiple), _cuts(width, side, multiple)
-    for top, bottom in pairwise(rows):
-        for left, right in pairwise(columns):
-            yield Box(top, left, bottom, right)
-
-
-def _cuts(length: int, side: int, multiple: int) -> list[int]:
-    pieces = math.ceil(length / max(side, multiple))
-    step = -(-length // (pieces * multiple)) * multiple
-    return [*range(0, length, step), length]

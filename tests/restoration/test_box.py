@@ -3,21 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from restore_cli.restoration.box import Box, padded_size
 from restore_cli.restoration.pixels import mirrored, take
-from restore_cli.restoration.tiles import Box, grid, padded_size
 
 SIDES = st.integers(1, 40)
-
-
-@given(height=SIDES, width=SIDES, side=st.integers(1, 60), multiple=st.sampled_from([1, 4, 16]))
-def test_tiles_cover_every_pixel_once(height, width, side, multiple):
-    padded = padded_size(height, width, multiple=multiple, smallest=1)
-    count = np.zeros(padded, int)
-    for tile in grid(*padded, side=side, multiple=multiple):
-        count[tile.slices] += 1
-        assert all(edge % multiple == 0 for edge in (tile.top, tile.left, tile.bottom, tile.right))
-        assert max(tile.size) <= max(side + multiple, multiple)
-    assert (count == 1).all()
 
 
 @given(height=SIDES, width=SIDES)

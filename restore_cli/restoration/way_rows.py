@@ -1,0 +1,163 @@
+"""A photo through encoder, mapping and decoder while its rows come in bands: see `streams`.
+
+For ways that see no further than their convolutions reach, but for the non-local block, which asks in a fixed grid of
+neighbourhoods: it waits until the neighbours below have come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from restore_cli.networks.attention import PartialNonLocal
+from restore_cli.networks.blocks import ConvBlock, ResBlock, UpBlock
+from restore_cli.networks.vae import Decoder, Encoder
+from restore_cli.restoration.box import Box
+from restore_cli.restoration.device import autocast
+from restore_cli.restoration.passes import LATENT_PX, Task
+from restore_cli.restoration.streams import (
+    Band,
+    ConvRows,
+    Each,
+    EnlargedRows,
+    InParts,
+    Layer,
+    Sum,
+    Waiting,
+    joined,
+    through,
+)
+
+
+def streamed(task: Task, rows: int) -> Iterator[tuple[Box, Tensor]]:
+    """Bands of the restored photo from top to bottom, each a box of the photo and its pixels (1, 3, h, w) in [-1, 1].
+
+    rows: of the photo that go in at a time, a multiple of LATENT_PX; so are the first rows of the bands.
+
+    Raises ValueError for a way that is not local.
+    """
+    if not task.way.is_local:
+        raise ValueError("this model's norms see the whole photo: it cannot come in bands")
+    height, width = task.padded
+    most = max(rows // LATENT_PX, 1)
+    layers = [*_encoder(task.way.encoder), *_mapping(task, most), InParts(_decoder(task.way.decoder), most)]
+    done, made = 0, Waiting()
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        shown = task.shown(Box(top, 0, bottom, width))[0].contiguous(memory_format=torch.channels_last)
+        with autocast(task.device, task.dtype):
+            made.put(through(layers, shown, last=bottom == height))
+        count = made.rows // LATENT_PX * LATENT_PX
+        inner = Box(done, 0, done + count, width).clipped(*task.mask.shape)
+        done += count
+        if inner.size[0] > 0:
+            yield inner, made.take(count)[:, :, : inner.size[0], : inner.size[1]].float()
+
+
+def _encoder(encoder: Encoder) -> list[Layer]:
+    """Rows of a photo to a quarter as many of its latent."""
+    down: list[Layer] = [_conv_block(block) for block in (encoder.stem, encoder.down1, encoder.down2)]
+    if encoder.patch is not None:
+        down = [Sum(down, beside=[ConvRows(encoder.patch)])]
+    return [*down, *_res_blocks(encoder.blocks)]
+
+
+def _mapping(task: Task, most_rows: int) -> list[Layer]:
+    """Rows of the latent of an old photo to those of the photo as it was."""
+    network = task.way.mapping
+    layers: list[Layer] = [_MaskBeside(task)] if network.config.mask_input else []
+    layers += [_conv_block(block) for block in network.ramp_in]
+    rest: list[Layer] = [*(_conv_block(block) for block in network.ramp_out), ConvRows(network.last)]
+    for layer in reversed(network.trunk):
+        if isinstance(layer, PartialNonLocal):
+            rest = [NonLocalRows(layer, task.valid()), InParts(rest, most_rows)]
+        else:
+            rest = [_res_block(layer), *rest]
+    layers += rest
+    return [Sum(layers)] if network.config.residual else layers
+
+
+def _decoder(decoder: Decoder) -> list[Layer]:
+    """Rows of a latent to four times as many of a photo."""
+    up: list[Layer] = [_up_block(decoder.up1), _up_block(decoder.up2), ConvRows(decoder.head)]
+    if decoder.patch is not None:
+        up = [Sum(up, beside=[Each(decoder.patch)])]
+    return [*_res_blocks(decoder.blocks), *up, Each(decoder.output)]
+
+
+def _conv_block(block: nn.Module) -> Layer:
+    assert isinstance(block, ConvBlock)
+    return ConvRows(block.conv, block.act)
+
+
+def _up_block(block: UpBlock) -> Layer:
+    return EnlargedRows(lambda x: block.act(block.conv(x)))
+
+
+def _res_block(block: nn.Module) -> Layer:
+    assert isinstance(block, ResBlock)
+    return Sum([ConvRows(block.conv1, block.act), ConvRows(block.conv2)])
+
+
+def _res_blocks(blocks: nn.Sequential) -> list[Layer]:
+    return [_res_block(block) for block in blocks]
+
+
+class _MaskBeside:
+    """The latent with the mask's pixels of each position beside it."""
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.top = task, 0
+
+    def __call__(self, rows: Band, *, last: bool) -> Band:
+        """rows: (1, latent, n, w). Returns (1, latent + 16, n, w)."""
+        if rows is None:
+            return None
+        top, self.top = self.top, self.top + rows.shape[2]
+        mask = self.task.mask_rows(LATENT_PX * top, LATENT_PX * self.top)
+        return torch.cat([rows, F.pixel_unshuffle(mask, LATENT_PX)], dim=1)
+
+
+class NonLocalRows:
+    """The partial non-local block with windows."""
+
+    def __init__(self, block: PartialNonLocal, valid: Tensor) -> None:
+        """valid: (h, w) bool of the whole photo, True = sound."""
+        assert block.window is not None
+        self.block, self.window, self.valid = block, block.window, valid
+        self.rebuild: list[Layer] = [ConvRows(block.W), *_res_blocks(block.res_block)]
+        self.waiting = Waiting()
+        self.done = 0
+        self.near: Band = None
+        """Rows that are still to be asked or asked about, from row `near_top` on, a multiple of the window."""
+        self.near_top = self.asked = 0
+
+    def __call__(self, rows: Band, *, last: bool) -> Band:
+        """rows: (1, C, n, w). Returns (1, C, m, w)."""
+        if bool(self.valid.all()):
+            return rows
+        self.waiting.put(rows)
+        rebuilt = through(self.rebuild, self._answers(rows, last=last), last=last)
+        if rebuilt is None:
+            return None
+        top, self.done = self.done, self.done + rebuilt.shape[2]
+        return torch.where(self.valid[top : self.done], self.waiting.take(rebuilt.shape[2]), rebuilt.float())
+
+    def _answers(self, rows: Band, *, last: bool) -> Band:
+        """Of the rows whose neighbourhoods have come, (1, C, m, w)."""
+        x = joined(self.near, rows)
+        if x is None:
+            return None
+        end = self.near_top + x.shape[2]
+        bottom = end if last else (end // self.window - 1) * self.window
+        self.near = x
+        if bottom <= self.asked:
+            return None
+        region = (slice(self.asked - self.near_top, bottom - self.near_top), slice(0, x.shape[3]))
+        answers = self.block.ask(x[0], self.valid[self.near_top : end], region)[None]
+        above = max(bottom - self.window, 0)
+        self.near, self.near_top, self.asked = x[:, :, above - self.near_top :].clone(), above, bottom
+        return answers
