@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from pathlib import Path
 
 import torch
@@ -41,8 +43,17 @@ def working_bytes(device: torch.device, asked: int | None, sharers: int = 1) -> 
     """The budget for activations: what was asked for less what is already held, or a share of what is free; by that
     many photos at a time.
     """
+    _give_back()
     budget = max(asked - held_bytes(device), 0) if asked is not None else int(free_bytes(device) * AUTO_SHARE)
     return budget // sharers
+
+
+def _give_back() -> None:
+    """What was freed, to the system: glibc keeps some of it, which would count as held."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none
+        if trim is not None:
+            trim(0)
 
 
 def held_bytes(device: torch.device) -> int:

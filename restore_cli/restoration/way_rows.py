@@ -50,11 +50,13 @@ def streamed(task: Task, rows: int) -> Iterator[tuple[Box, Tensor]]:
         shown = task.shown(Box(top, 0, bottom, width))[0].contiguous(memory_format=torch.channels_last)
         with autocast(task.device, task.dtype):
             made.put(through(layers, shown, last=bottom == height))
-        count = made.rows // LATENT_PX * LATENT_PX
-        inner = Box(done, 0, done + count, width).clipped(*task.mask.shape)
-        done += count
-        if inner.size[0] > 0:
-            yield inner, made.take(count)[:, :, : inner.size[0], : inner.size[1]].float()
+        while made.rows >= LATENT_PX:
+            count = min(made.rows // LATENT_PX * LATENT_PX, rows)
+            piece = made.take(count)
+            inner = Box(done, 0, done + count, width).clipped(*task.mask.shape)
+            done += count
+            if inner.size[0] > 0:
+                yield inner, piece[:, :, : inner.size[0], : inner.size[1]].float()
 
 
 def _encoder(encoder: Encoder) -> list[Layer]:
