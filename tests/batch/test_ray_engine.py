@@ -188,6 +188,7 @@ def test_a_photo_that_always_kills_its_worker_fails_and_takes_no_other_with_it(
     assert f"its worker died {1 + RETRIES} times" in (rows["4.png"].error or "")
 
 
+@pytest.mark.slow
 def test_photos_of_a_dead_machine_are_done_elsewhere(
     photos: Path, tmp_path: Path, cluster: Cluster, make_photo: Callable[..., Path]
 ) -> None:

@@ -122,6 +122,7 @@ def test_sigterm_writes_a_checkpoint_of_the_step_and_ends(photos: Path, tmp_path
     assert json.loads((tmp_path / "run" / "detector.run.json").read_text())["result"]["state"] == "stopped"
 
 
+@pytest.mark.slow
 def test_two_processes_find_the_losses_of_one(photos: Path, tmp_path: Path) -> None:
     """The detector for its batch norm, stage 1 for its noise and its judges. Differences are those of summation order:
     float32 sums over half a batch each, carried through four optimiser steps.
