@@ -129,33 +129,30 @@ class NonLocalRows:
     def __init__(self, block: PartialNonLocal, valid: Tensor) -> None:
         """valid: (h, w) bool of the whole photo, True = sound."""
         assert block.window is not None
+        assert block.reach <= block.window
         self.block, self.window, self.valid = block, block.window, valid
         self.rebuild: list[Layer] = [ConvRows(block.W), *_res_blocks(block.res_block)]
-        self.waiting = Waiting()
-        self.done = 0
         self.near: Band = None
         """Rows that are still to be asked or asked about, from row `near_top` on, a multiple of the window."""
-        self.near_top = self.asked = 0
+        self.near_top = self.asked = self.done = 0
 
     def __call__(self, rows: Band, *, last: bool) -> Band:
         """rows: (1, C, n, w). Returns (1, C, m, w)."""
         if bool(self.valid.all()):
             return rows
-        self.waiting.put(rows)
-        rebuilt = through(self.rebuild, self._answers(rows, last=last), last=last)
-        if rebuilt is None:
+        x, top = joined(self.near, rows), self.near_top
+        self.near = x
+        rebuilt = through(self.rebuild, None if x is None else self._answers(x, last=last), last=last)
+        if x is None or rebuilt is None:
             return None
-        top, self.done = self.done, self.done + rebuilt.shape[2]
-        return torch.where(self.valid[top : self.done], self.waiting.take(rebuilt.shape[2]), rebuilt.float())
+        begin, self.done = self.done, self.done + rebuilt.shape[2]
+        sound = self.valid[begin : self.done]
+        return torch.where(sound, x[:, :, begin - top : self.done - top], rebuilt.float())
 
-    def _answers(self, rows: Band, *, last: bool) -> Band:
-        """Of the rows whose neighbourhoods have come, (1, C, m, w)."""
-        x = joined(self.near, rows)
-        if x is None:
-            return None
+    def _answers(self, x: Tensor, *, last: bool) -> Band:
+        """x: rows from `near_top` on, (1, C, n, w). Returns the answers to those whose neighbourhoods have come."""
         end = self.near_top + x.shape[2]
         bottom = end if last else (end // self.window - 1) * self.window
-        self.near = x
         if bottom <= self.asked:
             return None
         region = (slice(self.asked - self.near_top, bottom - self.near_top), slice(0, x.shape[3]))
