@@ -37,11 +37,6 @@ class Box:
         """The same rectangle in coordinates that start at the other's corner."""
         return Box(self.top - other.top, self.left - other.left, self.bottom - other.top, self.right - other.left)
 
-    def divided(self, factor: int) -> Box:
-        """In coordinates of a picture `factor` times smaller; all sides must be multiples of it."""
-        assert all(side % factor == 0 for side in (self.top, self.left, self.bottom, self.right)), self
-        return Box(self.top // factor, self.left // factor, self.bottom // factor, self.right // factor)
-
     def clipped(self, height: int, width: int) -> Box:
         """Without what lies beyond a picture of the given size."""
         return Box(self.top, self.left, min(self.bottom, height), min(self.right, width))
