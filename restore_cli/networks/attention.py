@@ -125,8 +125,11 @@ class PartialNonLocal(nn.Module):
 
     def blend(self, x: Tensor, answers: Tensor, valid: Tensor) -> Tensor:
         """Answers (B, C, h, w) through W and the residual blocks, taken where valid is 0."""
-        rebuilt: Tensor = self.res_block(self.W(answers))
-        return valid * x + (1 - valid) * rebuilt
+        return valid * x + (1 - valid) * self.rebuild(answers)
+
+    def rebuild(self, answers: Tensor) -> Tensor:
+        """Answers (B, C, h, w) through W and the residual blocks."""
+        return self.res_block(self.W(answers))  # type: ignore[no-any-return]
 
     def ask(self, x: Tensor, valid: Tensor, region: Slices | None = None) -> Tensor:
         """x: (C, h, w); valid: (h, w) bool. Returns the answers y of `region` (all: None), zero where nobody asks."""

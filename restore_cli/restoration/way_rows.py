@@ -124,39 +124,63 @@ class _MaskBeside:
 
 
 class NonLocalRows:
-    """The partial non-local block with windows."""
+    """The partial non-local block with windows. It rebuilds the columns of the grid in which something is damaged."""
 
     def __init__(self, block: PartialNonLocal, valid: Tensor) -> None:
         """valid: (h, w) bool of the whole photo, True = sound."""
         assert block.window is not None
         assert block.reach <= block.window
         self.block, self.window, self.valid = block, block.window, valid
-        self.rebuild: list[Layer] = [ConvRows(block.W), *_res_blocks(block.res_block)]
         self.near: Band = None
         """Rows that are still to be asked or asked about, from row `near_top` on, a multiple of the window."""
+        self.answers: Band = None
+        """To the rows that are still to be rebuilt and, as far as the block's convolutions reach, those above them."""
         self.near_top = self.asked = self.done = 0
 
     def __call__(self, rows: Band, *, last: bool) -> Band:
         """rows: (1, C, n, w). Returns (1, C, m, w)."""
         if bool(self.valid.all()):
             return rows
-        x, top = joined(self.near, rows), self.near_top
-        self.near = x
-        rebuilt = through(self.rebuild, None if x is None else self._answers(x, last=last), last=last)
-        if x is None or rebuilt is None:
+        x = joined(self.near, rows)
+        if x is None:
             return None
-        begin, self.done = self.done, self.done + rebuilt.shape[2]
-        sound = self.valid[begin : self.done]
-        return torch.where(sound, x[:, :, begin - top : self.done - top], rebuilt.float())
-
-    def _answers(self, x: Tensor, *, last: bool) -> Band:
-        """x: rows from `near_top` on, (1, C, n, w). Returns the answers to those whose neighbourhoods have come."""
         end = self.near_top + x.shape[2]
         bottom = end if last else (end // self.window - 1) * self.window
         if bottom <= self.asked:
+            self.near = x
             return None
-        region = (slice(self.asked - self.near_top, bottom - self.near_top), slice(0, x.shape[3]))
-        answers = self.block.ask(x[0], self.valid[self.near_top : end], region)[None]
+        answers = joined(self.answers, self._answers(x, bottom))
+        assert answers is not None
+        done = bottom if last else bottom - self.block.reach
+        rebuilt = self._rebuilt(x[:, :, self.done - self.near_top : done - self.near_top], answers, self.done)
         above = max(bottom - self.window, 0)
-        self.near, self.near_top, self.asked = x[:, :, above - self.near_top :].clone(), above, bottom
-        return answers
+        self.near, self.near_top = x[:, :, above - self.near_top :].clone(), above
+        self.answers = answers[:, :, -2 * self.block.reach :].clone()
+        self.asked, self.done = bottom, done
+        return rebuilt
+
+    def _answers(self, x: Tensor, bottom: int) -> Tensor:
+        """x: rows from `near_top` on, (1, C, n, w). Returns the answers to rows `asked` to `bottom`."""
+        region = (slice(self.asked - self.near_top, bottom - self.near_top), slice(0, x.shape[3]))
+        return self.block.ask(x[0], self.valid[self.near_top : self.near_top + x.shape[2]], region)[None]
+
+    def _rebuilt(self, x: Tensor, answers: Tensor, top: int) -> Tensor:
+        """x: rows from `top` on, (1, C, n, w); answers: those and as many around them as convolutions reach."""
+        reach, width = self.block.reach, x.shape[3]
+        above = min(reach, top)
+        valid = self.valid[top : top + x.shape[2]]
+        out = x.clone()
+        for left, right in _runs((~valid).any(dim=0), self.window):
+            begin = max(left - reach, 0)
+            rebuilt = self.block.rebuild(answers[..., begin : min(right + reach, width)])
+            rebuilt = rebuilt[:, :, above : above + x.shape[2], left - begin : right - begin]
+            torch.where(valid[:, left:right], x[..., left:right], rebuilt.float(), out=out[..., left:right])
+        return out
+
+
+def _runs(damaged: Tensor, window: int) -> list[tuple[int, int]]:
+    """damaged: (w,) bool. Returns the first column and the end of each run of windows with something damaged."""
+    width = damaged.shape[0]
+    windows = F.pad(damaged, (0, -width % window)).view(-1, window).any(dim=1)
+    changes = torch.diff(F.pad(windows.int(), (1, 1))).nonzero()[:, 0].tolist()
+    return [(window * first, min(window * end, width)) for first, end in zip(changes[::2], changes[1::2], strict=True)]
