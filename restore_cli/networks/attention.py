@@ -42,9 +42,7 @@ def valid_map(mask: Tensor, *, any_pixel: bool) -> Tensor:
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, *, scale: float, chunk: int = QUERY_CHUNK) -> Tensor:
-    """softmax(scale * query key^T) value for (Nq, C), (Nk, C), (Nk, C), in chunks of queries. Returns (Nq, C)."""
-    if key.shape[0] == 0:
-        return torch.zeros(query.shape[0], value.shape[1], dtype=value.dtype, device=value.device)
+    """softmax(scale * query key^T) value for (Nq, C), (Nk, C), (Nk, C), Nk > 0, in chunks of queries. As (Nq, C)."""
     k, v = key[None, None], value[None, None]
     queries = torch.split(query, chunk)
     parts = [F.scaled_dot_product_attention(q[None, None], k, v, scale=scale)[0, 0] for q in queries]
@@ -163,18 +161,30 @@ class PartialNonLocal(nn.Module):
         channels, sound = x.shape[0], valid[outer]
         positions = x.permute(1, 2, 0)  # where channels lie last, so that each position is read in one piece
         around = positions[outer]
-        sources = around.flatten(0, 1) if self.faded else around[sound]  # (Nk, C)
         askers = positions[inner][wanted]  # (Nq, C)
-        query = F.linear(askers, self.theta.weight[:, :, 0, 0], self.theta.bias)
-        key = F.linear(sources, self.phi.weight[:, :, 0, 0], self.phi.bias)
-        value = F.linear(sources, self.g.weight[:, :, 0, 0], self.g.bias)
         if self.faded:
-            answers = attend_faded(query, key, value, sound.flatten(), scale=self.scale)
+            answers = self._faded_answers(askers, around.flatten(0, 1), sound.flatten())
         else:
-            answers = attend(query, key, value, scale=self.scale)
+            answers = self._plain_answers(askers, around[sound])
         block = torch.zeros(*wanted.shape, channels, dtype=x.dtype, device=x.device)
         block[wanted] = answers.to(x.dtype)
         return block.permute(2, 0, 1)
+
+    def _faded_answers(self, askers: Tensor, sources: Tensor, sound: Tensor) -> Tensor:
+        """askers: (Nq, C); sources: (Nk, C), of which those count that are `sound`, (Nk,). Returns (Nq, C)."""
+        query, key, value = _linear(self.theta, askers), _linear(self.phi, sources), _linear(self.g, sources)
+        return attend_faded(query, key, value, sound, scale=self.scale)
+
+    def _plain_answers(self, askers: Tensor, sources: Tensor) -> Tensor:
+        """The same where all sources count, with nothing computed for each of them.
+
+        theta_i . (P x_j + p) and theta_i . P x_j differ by the same amount for all j, which softmax does not see, and
+        the latter is (P^T theta_i) . x_j. The weights sum to one: the answer to G x_j + g is G (answer to x_j) + g.
+        """
+        if sources.shape[0] == 0:
+            return torch.zeros_like(askers)
+        query = F.linear(_linear(self.theta, askers), self.phi.weight[:, :, 0, 0].t())
+        return _linear(self.g, attend(query, sources, sources, scale=self.scale))
 
     def _neighbourhoods(self, h: int, w: int) -> list[tuple[Slices, Slices]]:
         """Blocks of the fixed grid, each with the block plus one window on every side, clipped to the picture."""
@@ -193,6 +203,11 @@ class PartialNonLocal(nn.Module):
             for top in range(0, h, step)
             for left in range(0, w, step)
         ]
+
+
+def _linear(conv: nn.Conv2d, positions: Tensor) -> Tensor:
+    """A 1 x 1 convolution over (N, C)."""
+    return F.linear(positions, conv.weight[:, :, 0, 0], conv.bias)
 
 
 def _overlap(one: Slices, other: Slices) -> Slices | None:

@@ -118,11 +118,13 @@ def correct(image: Tensor, transforms: Tensor, *, top: int, left: int, height: i
     """
     rows = _shares(top, image.shape[2], height, transforms)
     columns = _shares(left, image.shape[3], width, transforms)
-    terms = torch.cat([image, image.square(), torch.ones_like(image[:, :1])], dim=1)
     channels = []
     for weights in transforms.chunk(3, dim=1):  # one at a time: a third of the memory
-        field = torch.einsum("yi,bkij,xj->bkyx", rows, weights, columns)
-        channels.append((field * terms).sum(dim=1))
+        linear, square, constant = torch.einsum("yi,bkij,xj->bkyx", rows, weights, columns).split([3, 3, 1], dim=1)
+        corrected = constant[:, 0]
+        for level, slope, bend in zip(image.unbind(1), linear.unbind(1), square.unbind(1), strict=True):
+            corrected = torch.addcmul(corrected, torch.addcmul(slope, bend, level), level)
+        channels.append(corrected)
     return torch.stack(channels, dim=1)
 
 

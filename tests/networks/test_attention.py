@@ -37,10 +37,23 @@ def test_the_released_form_fades_where_damage_takes_the_softmax():
     assert (expected.abs().amax(dim=1) < 1e-3).any()  # some did fade, or this tests nothing
 
 
+@torch.inference_mode()
+def test_the_block_gives_the_answers_of_the_matrix_form():
+    torch.manual_seed(0)
+    block = PartialNonLocal(8, blocks=1, norm="none", scaled=True, window=None).double()
+    x, valid = torch.randn(8, 9, 11, dtype=torch.float64), torch.rand(9, 11) > 0.3
+    query, key, value = (conv(x[None])[0].flatten(1).T for conv in (block.theta, block.phi, block.g))
+    expected = written_plainly(query, key, value, valid.flatten().double(), block.scale, 1e-300)
+    answers = block.ask(x, valid).flatten(1).T
+    assert torch.allclose(answers[~valid.flatten()], expected[~valid.flatten()], atol=1e-9)
+
+
 def test_without_a_valid_position_the_answer_is_zero():
     query, key, value, valid = random_inputs()
-    assert torch.equal(attend(query, key[:0], value[:0], scale=1.0), torch.zeros_like(value))
     assert torch.equal(attend_faded(query, key, value, 0 * valid, scale=1.0), torch.zeros_like(value))
+    block = PartialNonLocal(8, blocks=1, norm="none", scaled=True, window=None)
+    answers = block.ask(torch.randn(8, 5, 6), torch.zeros(5, 6, dtype=torch.bool))
+    assert torch.equal(answers, torch.zeros_like(answers))
 
 
 def test_sound_positions_keep_their_features():
