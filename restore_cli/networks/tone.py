@@ -120,9 +120,8 @@ def correct(image: Tensor, transforms: Tensor, *, top: int, left: int, height: i
     columns = _shares(left, image.shape[3], width, transforms)
     channels = []
     for weights in transforms.chunk(3, dim=1):  # one at a time: a third of the memory
-        linear, square, constant = torch.einsum("yi,bkij,xj->bkyx", rows, weights, columns).split([3, 3, 1], dim=1)
-        corrected = constant[:, 0]
-        for level, slope, bend in zip(image.unbind(1), linear.unbind(1), square.unbind(1), strict=True):
+        *slopes_and_bends, corrected = torch.einsum("yi,bkij,xj->bkyx", rows, weights, columns).unbind(1)
+        for level, slope, bend in zip(image.unbind(1), slopes_and_bends[:3], slopes_and_bends[3:], strict=True):
             corrected = torch.addcmul(corrected, torch.addcmul(slope, bend, level), level)
         channels.append(corrected)
     return torch.stack(channels, dim=1)

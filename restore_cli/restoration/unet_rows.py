@@ -13,7 +13,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restore_cli.networks.unet import DoubleConv, Down, UNet, UNetSizes, Up
-from restore_cli.restoration.streams import Band, ConvRows, EnlargedRows, Layer, Waiting, bilinear, joined, through
+from restore_cli.restoration.streams import (
+    Band,
+    ConvRows,
+    EnlargedRows,
+    InParts,
+    Layer,
+    Waiting,
+    bilinear,
+    joined,
+    through,
+)
 
 leaky = partial(F.leaky_relu_, negative_slope=0.2)
 
@@ -63,29 +73,28 @@ class _Level:
         assert isinstance(up, Up)
         deeper: list[Layer] = [_Level(network, level + 1)] if level + 1 < len(network.down_path) else []
         self.below: list[Layer] = [ConvRows(down.conv, leaky), BlurRows(down.kernel), *_double(double), *deeper]
-        self.up: list[Layer] = [EnlargedRows(bilinear), ConvRows(up.conv)]
-        self.merge = _double(up.merge)
         self.skipping = Waiting()
-        self.most_rows = 1
+        # With the last rows all that still waits comes up at once, several bands of it.
+        up_path: list[Layer] = [EnlargedRows(bilinear), ConvRows(up.conv), _Beside(self.skipping), *_double(up.merge)]
+        self.above = InParts(up_path, most_rows=1)
 
     def __call__(self, rows: Band, *, last: bool) -> Band:
         """rows: (1, C, n, W). Returns (1, C, m, W)."""
         if rows is not None:
             self.skipping.put(rows)
-            self.most_rows = max(self.most_rows, rows.shape[2] // 2)
-        x = through(self.below, rows, last=last)
-        if x is None:
-            return self._merged(None, last=last)
-        # With the last rows all that still waits comes up at once, several bands of it.
-        parts = torch.split(x, self.most_rows, dim=2)
-        return joined(*(self._merged(part, last=last and part is parts[-1]) for part in parts))
+            self.above.most_rows = max(self.above.most_rows, rows.shape[2] // 2)
+        return self.above(through(self.below, rows, last=last), last=last)
 
-    def _merged(self, rows: Band, *, last: bool) -> Band:
-        """rows: (1, 2 C, n, W / 2), from below. Returns (1, C, m, W)."""
-        x = through(self.up, rows, last=last)
-        if x is not None:
-            x = torch.cat([x, self.skipping.take(x.shape[2])], dim=1)
-        return through(self.merge, x, last=last)
+
+class _Beside:
+    """What comes up from below, with the rows of its place that waited beside it."""
+
+    def __init__(self, skipping: Waiting) -> None:
+        self.skipping = skipping
+
+    def __call__(self, rows: Band, *, last: bool) -> Band:
+        """rows: (1, C, n, W). Returns (1, 2 C, n, W)."""
+        return None if rows is None else torch.cat([rows, self.skipping.take(rows.shape[2])], dim=1)
 
 
 def waiting_rows(sizes: UNetSizes) -> int:
