@@ -79,3 +79,11 @@ class OutOfMemory(OldPhotoError):
 
 class TrainingStopped(OldPhotoError):
     """Training cannot go on: a loss that is not finite, no usable photos, a checkpoint that does not fit."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether that is what an exception means: PyTorch and oneDNN raise a plain RuntimeError, OpenCV its own kind."""
+    said = str(error).lower()
+    if isinstance(error, MemoryError) or "insufficient memory" in said:
+        return True
+    return isinstance(error, RuntimeError) and ("memory" in said or "a primitive" in said)

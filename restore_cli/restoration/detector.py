@@ -14,14 +14,14 @@ import torch
 from numpy.typing import NDArray
 
 from restore_cli import weights
-from restore_cli.errors import OutOfMemory
+from restore_cli.errors import OutOfMemory, is_out_of_memory
 from restore_cli.networks import ScratchUNet, SecondLook
 from restore_cli.networks.second_look import octaves
 from restore_cli.networks.unet import Network, fold_batch_norms
 from restore_cli.restoration.box import Box
 from restore_cli.restoration.device import NotANumberError, resolve_device, resolve_precision
 from restore_cli.restoration.looks import Looks, Picture
-from restore_cli.restoration.memory import is_out_of_memory, working_bytes
+from restore_cli.restoration.memory import working_bytes
 from restore_cli.restoration.opinion import BYTES_PER_PX as OPINION_BYTES_PER_PX
 from restore_cli.restoration.pixels import Pixels, Seen, to_tensor
 from restore_cli.restoration.resampling import enlarged, halved, shrunk

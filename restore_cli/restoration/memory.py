@@ -65,11 +65,3 @@ def held_bytes(device: torch.device) -> int:
         return pages * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, AttributeError):
         return TYPICAL_PROCESS_BYTES
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether that is what an exception means: torch's CPU allocator and oneDNN raise a plain RuntimeError."""
-    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
-        return True
-    said = str(error).lower()
-    return isinstance(error, RuntimeError) and ("memory" in said or "a primitive" in said)

@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from restore_cli.errors import OutOfMemory
+from restore_cli.errors import OutOfMemory, is_out_of_memory
 from restore_cli.restoration.bands import banded
 from restore_cli.restoration.box import Box
 from restore_cli.restoration.device import NotANumberError
 from restore_cli.restoration.fusing import BYTES_PER_PX, ROW_BYTES_PER_PX, Pieces, fused, gathered, octave_tasks
-from restore_cli.restoration.memory import is_out_of_memory, working_bytes
+from restore_cli.restoration.memory import working_bytes
 from restore_cli.restoration.model import RestorationModel
 from restore_cli.restoration.passes import LATENT_PX, Task, prepare
 from restore_cli.restoration.pixels import Pixels, to_unit

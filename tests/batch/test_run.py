@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from restore_cli.batch.current import current_photo
@@ -179,6 +180,12 @@ class TestFaults:
         assert failed == {"empty.jpg", "text.png", "torn.png", "link.jpg", "loop.jpg"}
         assert all(name in (results[name].error or "") for name in failed)
         assert written(out) == [JOURNAL, "a.png", "b.png", f"sub/{JOURNAL}", "sub/c.png"]
+
+    def test_memory_that_is_not_there_is_one_failed_row_that_says_so(self, photos: Path, out: Path) -> None:
+        plan = make_plan([str(photos)], str(out), PlanOptions(recursive=True))
+        rows = list(run_batch(plan, Worker(Order(processor=Greedy()))))
+        assert statuses(rows) == ["failed"] * 3
+        assert all("out of memory" in row.error and "smaller photo" in row.error for row in rows)  # type: ignore[operator]
 
     def test_a_photo_that_vanishes_after_planning_is_one_failed_row(
         self, photos: Path, out: Path, order_for: OrderFor
@@ -438,6 +445,13 @@ print(pathlib.Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0
 
 def job_for(source: Location | None) -> Job:
     return Job(source=source, target=None, key="-")
+
+
+@dataclass
+class Greedy(Inverter):
+    def process(self, photo: Photo, mask: NDArray[np.bool_] | None) -> Processed:
+        np.empty(2**62, np.uint8)
+        return super().process(photo, mask)
 
 
 @dataclass
