@@ -74,7 +74,7 @@ class PhotoUnwritable(OldPhotoError):
 
 
 class OutOfMemory(OldPhotoError):
-    """A photo does not fit even with the smallest tiles. Counted per photo."""
+    """A photo does not fit even in the smallest pieces. Counted per photo."""
 
 
 class TrainingStopped(OldPhotoError):

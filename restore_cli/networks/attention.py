@@ -9,7 +9,7 @@ and memory is linear in N; without a single valid position the result is zero in
 asked in the released form, whose division by a sum of at least 1e-12 fades out answers that almost all of the softmax
 withholds (`attend_faded`). Our own gather keys and values at the valid positions (`attend`). Without instance norm
 nothing sees the whole picture, so only damaged positions and the reach of the block's own convolutions ask, and with
-`window` they ask within a fixed grid of neighbourhoods, whatever tiles the picture is cut into.
+`window` they ask within a fixed grid of neighbourhoods, whatever bands the picture comes in.
 """
 
 from __future__ import annotations

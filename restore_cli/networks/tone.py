@@ -3,7 +3,7 @@
 Not in Wan et al.: without instance norm no part of our models sees a whole photo, and a faded 128 px crop does not tell
 a pale sky from a pale print. This network looks at a thumbnail and answers with colour transforms on a coarse grid over
 the photo, as in Gharbi et al. 2017 (Deep Bilateral Learning, section 3.1, without the guide): every pixel then goes
-through its own transform, interpolated between the grid's, whatever the size of the photo and wherever tiles are cut.
+through its own transform, interpolated between the grid's, whatever the size of the photo and wherever bands are cut.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ class Restorer:
     ) -> Restorer:
         """Load a model by name ("auto", "small", "wan2020") or from a folder that `oldphoto train` wrote.
 
-        max_memory_bytes: working memory to stay within by tiling; None: half of what is free. Raises WeightsMissing,
+        max_memory_bytes: working memory to stay within; None: half of what is free. Raises WeightsMissing,
         WeightsDamaged, UsageProblem (no such device).
         """
         networks = RestorationModel.load(model, device=device, precision=precision)
