@@ -1,7 +1,8 @@
-"""Convolutions that can run on a band of a picture, and by Winograd's algorithm where that is faster.
+"""Convolutions that can run on a band of a picture, and by another algorithm where that is faster.
 
 A drop-in for nn.Conv2d with the same parameters: `forward` without further arguments gives what nn.Conv2d gives. It
-departs in how: without gradients, on a CPU and in float32, 3 x 3 kernels over enough channels go through `winograd`.
+departs in how: without gradients, on a CPU and in float32, 3 x 3 kernels over enough channels go through `winograd`,
+large kernels with few outputs (bands of rows alone) through `few_outputs`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from restore_cli.networks import winograd
+from restore_cli.networks import few_outputs, winograd
 
 
 class Conv(nn.Conv2d):
@@ -56,8 +57,10 @@ class Conv(nn.Conv2d):
         p, reflects = int(self.padding[0]), self.padding_mode == "reflect"
         height = sum(part.shape[0] for part in rows) + above + below - 2 * p
         if not winograd.pays(self, parts[-1]):
-            padded = _padded(rows, p, above, below, reflects=reflects)
-            return F.conv2d(padded[None].permute(0, 3, 1, 2), self.weight, self.bias, self.stride)
+            padded = _padded(rows, p, above, below, reflects=reflects)[None].permute(0, 3, 1, 2)
+            if few_outputs.pays(self, padded):
+                return few_outputs.convolve(padded, self.weight, self.bias)
+            return F.conv2d(padded, self.weight, self.bias, self.stride)
         padded = _padded(rows, p, above, below, reflects=reflects, multiple=4)
         out = winograd.convolve(padded, winograd.transform_weight(self.weight), self.bias)
         # In this order it counts as channels_last.

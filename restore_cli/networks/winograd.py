@@ -65,12 +65,15 @@ def pays(conv: nn.Conv2d, x: Tensor) -> bool:
         conv.kernel_size == (3, 3)
         and conv.stride == (1, 1)
         and min(conv.in_channels, conv.out_channels) >= fewest
-        and x.device.type == "cpu"
-        and x.dtype == torch.float32
         and x.shape[2] * x.shape[3] >= 4 * max(conv.in_channels, conv.out_channels)  # or the weights cost most
-        and not torch.is_grad_enabled()
-        and not torch.is_autocast_enabled("cpu")
+        and may_stand_in(x)
     )
+
+
+def may_stand_in(x: Tensor) -> bool:
+    """Whether another way of convolving x may be taken: where oneDNN would run in float32, and nobody trains."""
+    on_cpu = x.device.type == "cpu" and x.dtype == torch.float32
+    return on_cpu and not torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu")
 
 
 def _cuts(length: int, most: int) -> Iterator[tuple[int, int]]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from restore_cli.networks import winograd
+from restore_cli.networks import few_outputs, winograd
 from restore_cli.networks.convolution import Conv
 
 
@@ -34,6 +34,17 @@ def test_winograd_is_close_to_float64():
     x = torch.randn(1, 256, 48, 48).abs()
     exact = plain.double()(x.double())
     assert (ours(x) - exact).abs().mean() < 1e-6 * exact.abs().mean()
+
+
+@pytest.mark.parametrize("kernel", [5, 7])
+@pytest.mark.parametrize("mode", ["zeros", "reflect"])
+@torch.inference_mode()
+def test_few_outputs_line_by_line_equal_the_direct_sum(kernel, mode):
+    plain, ours = pair(24, 3, kernel, padding=kernel // 2, padding_mode=mode)
+    x = torch.randn(1, 24, 33, 41).contiguous(memory_format=torch.channels_last)
+    assert few_outputs.pays(ours, x)
+    parts = [x[:, :, :20], x[:, :, 20:]]
+    assert torch.allclose(ours.over(parts, kernel // 2, kernel // 2), plain(x), atol=1e-5)
 
 
 @pytest.mark.parametrize("channels", [8, 256])
