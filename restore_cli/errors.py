@@ -87,3 +87,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or "insufficient memory" in said:
         return True
     return isinstance(error, RuntimeError) and ("memory" in said or "a primitive" in said)
+
+
+def explained(error: Exception) -> str:
+    """What to say of an exception that nobody expected: memory that ran out, or a bug."""
+    if is_out_of_memory(error):
+        return f"out of memory: {error}. Close other programs, lower --jobs and --max-memory, or give a smaller photo"
+    return f"unexpected {type(error).__name__}: {error} (this is a bug; --debug shows where)"

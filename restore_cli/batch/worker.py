@@ -28,7 +28,7 @@ from restore_cli.batch.report.thumbnails import take_pictures
 from restore_cli.batch.result import PhotoResult, Pictures
 from restore_cli.batch.sidecar import sidecar
 from restore_cli.batch.source import read_source
-from restore_cli.errors import OldPhotoError, is_out_of_memory
+from restore_cli.errors import OldPhotoError, explained
 from restore_cli.imaging import Photo, pixel_bytes, read, read_mask
 from restore_cli.imaging.atomic import write_to_stream
 from restore_cli.imaging.photo import Pixels
@@ -184,7 +184,7 @@ class Worker:
             message = f"{error.message.rstrip('.')}. {error.hint}".rstrip() if error.hint else error.message
         except Exception as error:
             logger.debug("unexpected error", exc_info=True)
-            message = _of_memory(error) if is_out_of_memory(error) else _of_a_bug(error)
+            message = explained(error)
         finally:
             current_photo.reset(token)
         seconds = before + time.perf_counter() - started
@@ -297,11 +297,3 @@ def _decode(original: bytes, job: Job) -> Photo:
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _of_memory(error: Exception) -> str:
-    return f"out of memory: {error}. Close other programs, lower --jobs and --max-memory, or give a smaller photo"
-
-
-def _of_a_bug(error: Exception) -> str:
-    return f"unexpected {type(error).__name__}: {error} (this is a bug; --debug shows where)"
