@@ -14,7 +14,8 @@ from restore_cli.training.pasting import paste_outline, turned
 from restore_cli.training.prints import PATCH_3X3, DamagedPrint, Picture, log_uniform
 from restore_cli.training.recipes import Recipe
 
-SPARSE_PIECES = 6
+SPARSE_PIECES = (1.5, 25.0)
+"""Range of the most that an otherwise sound print may have, log-uniform."""
 
 
 def damage(
@@ -55,7 +56,7 @@ def _add_a_little(photo: DamagedPrint, outlines: DamageOutlines | None) -> None:
     """Some specks, a hair, a scratch on an otherwise sound print, as on most: a detector that only ever saw many takes
     a print with few for a sound one.
     """
-    photo.most_pieces = SPARSE_PIECES
+    photo.most_pieces = int(log_uniform(photo.rng, *SPARSE_PIECES))
     kinds: list[Callable[[DamagedPrint], None]] = [add_dust, add_dust, add_hairs, add_scratches]
     if outlines is not None:
         kinds += 4 * [lambda print_: add_outlines(print_, outlines)]

@@ -45,6 +45,9 @@ class Recipe:
 
     # Realistic: the print itself.
     sound_chance: float = 0.10  # pictures that are left nearly as they are, so that a model learns to do no harm
+    oversharp_chance: float = 0.0  # of those: sharpened, or shrunk without averaging, in the target too
+    sharpening: Range = (0.3, 2.5)  # how much of the fine detail is added once more
+    subsampling: Range = (0.52, 0.9)  # to what share of its size it is shrunk
     severity: Range = (0.05, 1.0)  # of what befalls the whole print; 1 is heavy
     grey_chance: float = 0.35  # a print without colour; the target is grey too
     toned_share: float = 0.6  # of the grey prints: sepia, brown or cold tone, which a restored print keeps
@@ -137,7 +140,8 @@ MIXED = Recipe(  # to train with: all that occurs, sound photos among it
     published_share=0.4,
     burnt_chance=0.2,
     decoy_chance=0.15,
-    sparse_chance=0.15,
+    sparse_chance=0.2,
+    oversharp_chance=0.3,
     outline_chance=0.5,
     outline_rate=(0.5, 8.0),
     outline_px=250.0,

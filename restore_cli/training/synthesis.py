@@ -96,6 +96,8 @@ def _age_as_print(
 def _age_hardly(clean: Picture, rng: np.random.Generator, recipe: Recipe, optics: float) -> Aged:
     """A sound photo: untouched, or with a little grain and a careful JPEG."""
     target = fading.to_grey(clean) if rng.random() < recipe.grey_chance else clean
+    if recipe.oversharp_chance and rng.random() < recipe.oversharp_chance:
+        target = texture.oversharpen(target, rng, recipe)
     image = target
     if rng.random() < 0.4:
         image = texture.add_grain(image, rng, recipe, 0.1, optics, grey=fading.is_grey(image))

@@ -53,6 +53,23 @@ def add_grain(
     return np.asarray(cv2.add(picture, grain, dtype=cv2.CV_8U), np.uint8)
 
 
+def oversharpen(picture: Picture, rng: np.random.Generator, recipe: Recipe) -> Picture:
+    """Sharper than a lens draws: fine detail added once more, or shrunk without averaging and mirrored to its old size.
+
+    Modern photos often are, and their edges and specks are as hard as dust.
+    """
+    height, width = picture.shape[:2]
+    if rng.random() < 0.5:
+        share = rng.uniform(*recipe.subsampling)
+        size = max(1, round(share * width)), max(1, round(share * height))
+        small = cv2.resize(picture, size, interpolation=cv2.INTER_NEAREST)
+        below, right = height - small.shape[0], width - small.shape[1]
+        return np.asarray(cv2.copyMakeBorder(small, 0, below, 0, right, cv2.BORDER_REFLECT_101), np.uint8)
+    amount, sigma = rng.uniform(*recipe.sharpening), rng.uniform(0.6, 1.6)
+    soft = cv2.GaussianBlur(picture, (0, 0), sigma)
+    return np.asarray(cv2.addWeighted(picture, 1 + amount, soft, -amount, 0), np.uint8)
+
+
 def add_sensor_noise(picture: Picture, rng: np.random.Generator, recipe: Recipe, severity: float) -> Picture:
     """Independent noise in each channel, as scanners and cameras add it."""
     noise = gaussian(rng, picture.shape)

@@ -119,11 +119,25 @@ def test_a_margin_stays_in_the_target(photo: Picture) -> None:
 
 def test_some_training_photos_are_sound(photo: Picture) -> None:
     """A model that never saw a sound photo would harm it."""
-    recipe = replace(MIXED, published_share=0, sound_chance=1, grey_chance=0, burnt_chance=0, decoy_chance=0)
+    changes = ("grey_chance", "burnt_chance", "decoy_chance", "oversharp_chance", "published_share")
+    recipe = replace(MIXED, sound_chance=1, **dict.fromkeys(changes, 0))
     results = [aged(photo, recipe, seed) for seed in range(20)]
     worst = max(float(np.abs(result.image.astype(int) - photo).mean()) for result in results)
     assert worst < 8
     assert any(np.array_equal(result.image, photo) for result in results)
+
+
+def step(picture: Picture) -> float:
+    return float(np.abs(np.diff(picture.astype(int), axis=1)).mean())
+
+
+def test_some_sound_photos_are_sharper_than_any_lens(photo: Picture) -> None:
+    """And meant to stay so: hard edges are no damage."""
+    plain = {"published_share": 0, "grey_chance": 0, "burnt_chance": 0, "decoy_chance": 0}
+    recipe = replace(MIXED, sound_chance=1, oversharp_chance=1, **plain)
+    results = [aged(photo, recipe, seed) for seed in range(20)]
+    assert np.median([step(result.target) for result in results]) > 1.2 * step(photo)
+    assert not any(result.mask.any() for result in results)
 
 
 def test_severity_widens_the_change(photo: Picture) -> None:
