@@ -64,9 +64,10 @@ class SecondLookStage(DetectionStage):
             detector.eval()
         mask, total = batch["mask"], dict[str, Tensor]()
         for number, (first, both) in enumerate(both_looks(detector, batch["aged"], second_look)):
-            told = [(both, FARTHER_SHARE if number else 1.0)]
-            told += [(first, FIRST_SHARE)] if self.first_learns and number == 0 else []
-            for logits, share in told:
+            shares = [(both, FARTHER_SHARE if number else 1.0)]
+            if self.first_learns and number == 0:
+                shares.append((first, FIRST_SHARE))
+            for logits, share in shares:
                 for name, loss in self.losses_of(logits, mask).items():
                     total[name] = total.get(name, loss.new_zeros(())) + share * loss
             mask = F.avg_pool2d(mask, 2)  # what of a pixel is damaged
