@@ -82,31 +82,36 @@ class Preparation:
 def damage_logits(detector: ScratchUNet, aged: Tensor, second_look: SecondLook | None = None) -> Tensor:
     """(B, 1, H, W) for crops (B, 3, H, W) in [-1, 1], mirrored up to a size that the networks take.
 
-    second_look: looks at each crop as at a whole photo.
+    second_look: looks at each crop as at a whole photo. Only it learns from the result, not the detector.
     """
     if second_look is not None:
-        return both_looks(detector, aged, second_look)[0][1]
+        return octave_logits(detector, aged, second_look)[0]
     sizes = detector.config
     photo = _mirrored(aged, multiple=sizes.size_multiple, smallest=sizes.smallest_px)
     logits: Tensor = detector(as_detector_sees(photo, sizes.colours))
     return logits[..., : aged.shape[2], : aged.shape[3]]
 
 
-def both_looks(detector: ScratchUNet, aged: Tensor, second_look: SecondLook) -> list[tuple[Tensor, Tensor]]:
-    """What the first look says of crops and what both together do, then of crops half as large, and so on."""
+def octave_logits(
+    detector: ScratchUNet, aged: Tensor, second_look: SecondLook, *, most: int | None = None
+) -> list[Tensor]:
+    """`damage_logits` of crops as both looks have them, and of those half as large, and so on: nearest first.
+
+    most: sizes at which they are seen; None: as many as in use.
+    """
     photos = [aged]
-    while len(photos) < octaves(*aged.shape[2:]):
+    while len(photos) < (most or octaves(*aged.shape[2:])):
         photos.append(F.avg_pool2d(photos[-1], 2))
-    found: list[tuple[Tensor, Tensor]] = []
+    found: list[Tensor] = []
     for photo in reversed(photos):
         doubt = 0.0 if photo is aged else FARTHER_DOUBT
-        found.insert(0, _look_twice(detector, second_look, photo, found[0][1] if found else None, doubt))
+        found.insert(0, _look_twice(detector, second_look, photo, found[0] if found else None, doubt))
     return found
 
 
 def _look_twice(
     detector: ScratchUNet, second_look: SecondLook, whole: Tensor, farther: Tensor | None, doubt: float
-) -> tuple[Tensor, Tensor]:
+) -> Tensor:
     height, width = whole.shape[2:]
     sizes = (detector.config, second_look.config)
     multiple = math.lcm(*(size.size_multiple for size in sizes))
@@ -114,11 +119,11 @@ def _look_twice(
     if farther is not None:
         below, right = photo.shape[2] // 2 - farther.shape[2], photo.shape[3] // 2 - farther.shape[3]
         farther = F.pad(farther, (0, right, 0, below), mode="replicate")
-    logits: Tensor = detector(as_detector_sees(photo, detector.config.colours)).float() - doubt
     with torch.no_grad():
+        logits = detector(as_detector_sees(photo, detector.config.colours)).float() - doubt
         evidence = evidence_of(whole, believed(logits, farther)[..., : height // 2, : width // 2])
     again: Tensor = second_look(photo, logits, evidence, farther)
-    return logits[..., :height, :width], again[..., :height, :width]
+    return again[..., :height, :width]
 
 
 def _mirrored(aged: Tensor, *, multiple: int, smallest: int) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,15 +11,13 @@ from torch.nn import functional as F
 
 from restore_cli.networks import ScratchUNet, SecondLook, SecondLookConfig
 from restore_cli.training.detection import DetectionLosses, DetectionStage
-from restore_cli.training.model_folder import declare_roles
-from restore_cli.training.preparation import both_looks, damage_logits
-from restore_cli.training.stage import Batch, Losses, Player
-from restore_cli.weights.network_file import save_network
+from restore_cli.training.preparation import damage_logits, octave_logits
+from restore_cli.training.stage import Batch, Losses
 
 FARTHER_SHARE = 0.5
 """Of the loss of each octave but the nearest."""
-FIRST_SHARE = 0.3
-"""Of the loss of what the first look alone says of the nearest, where it learns, too."""
+SEEN_ONCE_SHARE = 0.25
+"""Of each batch: seen at its own size alone, as small photos are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +25,10 @@ class SecondLookStageConfig(DetectionLosses):
     """The network and its losses."""
 
     network: SecondLookConfig = field(default_factory=SecondLookConfig)
-    first_learns: bool = False
-    """The detector goes on as well, its batch norms' statistics as they are."""
 
 
 class SecondLookStage(DetectionStage):
-    """The second look, with a detector that stays as it is or learns with it."""
+    """The second look, with a detector that stays as it is."""
 
     name, role = "second-look", "second_look"
 
@@ -45,32 +40,26 @@ class SecondLookStage(DetectionStage):
         """
         super().__init__(config=config, **given)
         torch.manual_seed(self.loop.seed)
-        self.first_learns = config.first_learns
         self.networks = nn.ModuleDict({"second_look": start or SecondLook(config.network)})
-        self.frozen = nn.ModuleDict()
-        (self.networks if self.first_learns else self.frozen)["detector"] = detector
         self.networks.requires_grad_(True)
+        self.frozen = nn.ModuleDict({"detector": detector})
         if start is not None:
             self.logit_shift = 0.0  # an exported network has it already
-
-    def players(self) -> tuple[Player, ...]:
-        """All that learns, together."""
-        return (Player(name=self.role, networks=tuple(self.networks), objective=self.objective),)
 
     def objective(self, batch: Batch) -> Losses:
         """Weighted losses of one batch: of the crop, and a share of those of each crop half as large."""
         detector, second_look = self._looks(self.networks)
-        if self.first_learns:
-            detector.eval()
-        mask, total = batch["mask"], dict[str, Tensor]()
-        for number, (first, both) in enumerate(both_looks(detector, batch["aged"], second_look)):
-            shares = [(both, FARTHER_SHARE if number else 1.0)]
-            if self.first_learns and number == 0:
-                shares.append((first, FIRST_SHARE))
-            for logits, share in shares:
+        crops, total = batch["aged"].shape[0], dict[str, Tensor]()
+        once = round(SEEN_ONCE_SHARE * crops)
+        for first, last, most in ((0, once, 1), (once, crops, None)):
+            if first == last:
+                continue
+            aged, mask = batch["aged"][first:last], batch["mask"][first:last]
+            for number, logits in enumerate(octave_logits(detector, aged, second_look, most=most)):
+                share = (last - first) / crops * (FARTHER_SHARE if number else 1.0)
                 for name, loss in self.losses_of(logits, mask).items():
                     total[name] = total.get(name, loss.new_zeros(())) + share * loss
-            mask = F.avg_pool2d(mask, 2)  # what of a pixel is damaged
+                mask = F.avg_pool2d(mask, 2)  # what of a pixel is damaged
         return total
 
     def logits(self, networks: nn.ModuleDict, aged: Tensor) -> Tensor:
@@ -78,15 +67,8 @@ class SecondLookStage(DetectionStage):
         detector, second_look = self._looks(networks)
         return damage_logits(detector, aged, second_look)
 
-    def export(self, networks: nn.ModuleDict, folder: Path) -> None:
-        """Write second_look.safetensors, with the shift in its last bias, and the detector if it has learned."""
-        super().export(networks, folder)
-        if self.first_learns:
-            save_network(networks["detector"], folder / "detector.safetensors")
-            declare_roles(folder, {"detector": "detector.safetensors"})
-
     def _looks(self, networks: nn.ModuleDict) -> tuple[ScratchUNet, SecondLook]:
-        detector, second_look = (networks if self.first_learns else self.frozen)["detector"], networks["second_look"]
+        detector, second_look = self.frozen["detector"], networks["second_look"]
         assert isinstance(detector, ScratchUNet)
         assert isinstance(second_look, SecondLook)
         return detector, second_look

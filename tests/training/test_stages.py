@@ -34,7 +34,6 @@ from restore_cli.training.stage_second_look import SecondLookStage, SecondLookSt
 from restore_cli.training.stage_tone import ToneStage, ToneStageConfig
 from restore_cli.training.stage_vae import VAEStage, VAEStageConfig
 from restore_cli.training.trainer import Trainer
-from restore_cli.weights import load_network
 
 LOOP = LoopConfig(steps=2, batch_size=4, lr=1e-3, log_every=1, validate_every=1, sheet_every=1, tensorboard=False)
 DATA = DataConfig(crop=32, context=0, validation_photos=1, validation_crop=32)
@@ -243,21 +242,6 @@ def test_the_second_look_learns_and_the_first_stays_as_it_is(photos: Path, tmp_p
     with torch.no_grad():
         figures = stage.validate(stage.networks)
     assert set(figures) >= {"realistic_f1", "realistic_auc", "clean_called_damaged"}
-
-
-def test_both_looks_learn_where_they_shall(photos: Path, tmp_path: Path) -> None:
-    """The first one's batch norms keep their statistics, and it is written, too."""
-    torch.manual_seed(1)
-    detector = ScratchUNet(UNetConfig(base=2, levels=2))
-    config = SecondLookStageConfig(network=SecondLookConfig(base=2, levels=1), first_learns=True)
-    stage = SecondLookStage(config=config, loop=LOOP, data=DATA, clean=photos, damage=None, detector=detector)
-    first = snapshot(detector)
-    trained(stage, tmp_path / "run")
-    changed = {name for name, value in snapshot(detector).items() if not torch.equal(first[name], value)}
-    assert "first.weight" in changed
-    assert not any("running" in name for name in changed)
-    stage.export(stage.networks, tmp_path)
-    assert torch.equal(load_network(tmp_path / "detector.safetensors").first.weight, detector.first.weight)
 
 
 def fusion(photos: Path, **config: int) -> FusionStage:
