@@ -47,7 +47,7 @@ class SecondLookStage(DetectionStage):
             self.logit_shift = 0.0  # an exported network has it already
 
     def objective(self, batch: Batch) -> Losses:
-        """Weighted losses of one batch: of crops seen once, and of others at every octave, farther ones counting less."""
+        """Weighted losses of one batch: of crops seen once, and of others at every octave, farther ones less."""
         detector, second_look = self._looks(self.networks)
         crops, total = batch["aged"].shape[0], dict[str, Tensor]()
         once = round(SEEN_ONCE_SHARE * crops)
