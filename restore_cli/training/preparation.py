@@ -92,15 +92,10 @@ def damage_logits(detector: ScratchUNet, aged: Tensor, second_look: SecondLook |
     return logits[..., : aged.shape[2], : aged.shape[3]]
 
 
-def octave_logits(
-    detector: ScratchUNet, aged: Tensor, second_look: SecondLook, *, most: int | None = None
-) -> list[Tensor]:
-    """`damage_logits` of crops as both looks have them, and of those half as large, and so on: nearest first.
-
-    most: sizes at which they are seen; None: as many as in use.
-    """
+def octave_logits(detector: ScratchUNet, aged: Tensor, second_look: SecondLook) -> list[Tensor]:
+    """`damage_logits` of crops as both looks have them, and of those half as large, and so on: nearest first."""
     photos = [aged]
-    while len(photos) < (most or octaves(*aged.shape[2:])):
+    while len(photos) < octaves(*aged.shape[2:]):
         photos.append(F.avg_pool2d(photos[-1], 2))
     found: list[Tensor] = []
     for photo in reversed(photos):

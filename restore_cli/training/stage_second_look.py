@@ -16,8 +16,6 @@ from restore_cli.training.stage import Batch, Losses
 
 FARTHER_SHARE = 0.5
 """Of the loss of each octave but the nearest."""
-SEEN_ONCE_SHARE = 0.25
-"""Of each batch: seen at its own size alone, as small photos are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,19 +45,14 @@ class SecondLookStage(DetectionStage):
             self.logit_shift = 0.0  # an exported network has it already
 
     def objective(self, batch: Batch) -> Losses:
-        """Weighted losses of one batch: of crops seen once, and of others at every octave, farther ones less."""
+        """Weighted losses of one batch: of the crop, and a share of those of each crop half as large."""
         detector, second_look = self._looks(self.networks)
-        crops, total = batch["aged"].shape[0], dict[str, Tensor]()
-        once = round(SEEN_ONCE_SHARE * crops)
-        for first, last, most in ((0, once, 1), (once, crops, None)):
-            if first == last:
-                continue
-            aged, mask = batch["aged"][first:last], batch["mask"][first:last]
-            for number, logits in enumerate(octave_logits(detector, aged, second_look, most=most)):
-                share = (last - first) / crops * (FARTHER_SHARE if number else 1.0)
-                for name, loss in self.losses_of(logits, mask).items():
-                    total[name] = total.get(name, loss.new_zeros(())) + share * loss
-                mask = F.avg_pool2d(mask, 2)  # what of a pixel is damaged
+        mask, total = batch["mask"], dict[str, Tensor]()
+        for number, logits in enumerate(octave_logits(detector, batch["aged"], second_look)):
+            share = FARTHER_SHARE if number else 1.0
+            for name, loss in self.losses_of(logits, mask).items():
+                total[name] = total.get(name, loss.new_zeros(())) + share * loss
+            mask = F.avg_pool2d(mask, 2)  # what of a pixel is damaged
         return total
 
     def logits(self, networks: nn.ModuleDict, aged: Tensor) -> Tensor:
