@@ -7,7 +7,7 @@ large kernels with few outputs (bands of rows alone) through `few_outputs`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -19,15 +19,22 @@ from restore_cli.networks import few_outputs, winograd
 class Conv(nn.Conv2d):
     """nn.Conv2d with zero or reflection padding, the same on all four sides."""
 
-    def forward(self, x: Tensor, above: int | None = None, below: int | None = None) -> Tensor:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        self,
+        x: Tensor,
+        above: int | None = None,
+        below: int | None = None,
+        transformed: Callable[[], Tensor] | None = None,
+    ) -> Tensor:
         """x: (B, C, H, W). Returns (B, K, H', W').
 
         above, below: rows of padding to make; None: as configured. A band that brings its neighbouring rows needs none.
+        transformed: what to take for `self.transformed`, from whoever keeps the weights for many bands.
         """
         p = int(self.padding[0])
         above, below = p if above is None else above, p if below is None else below
         if winograd.pays(self, x):
-            photos = [self.over([photo[None]], above, below) for photo in x]
+            photos = [self.over([photo[None]], above, below, transformed) for photo in x]
             return photos[0] if len(photos) == 1 else torch.cat(photos)
         if above == below == p:
             plain = self.padding_mode != "reflect" or torch.is_grad_enabled() or self.stride != (1, 1)
@@ -48,10 +55,17 @@ class Conv(nn.Conv2d):
             wrong.copy_(F.conv2d(F.pad(source, padding, mode="reflect"), self.weight, self.bias))
         return out
 
-    def over(self, parts: Sequence[Tensor], above: int, below: int) -> Tensor:
+    def transformed(self) -> Tensor:
+        """The weights as `winograd.convolve` takes them, (36, C, K)."""
+        with torch.autocast("cpu", enabled=False):
+            return winograd.transform_weight(self.weight)
+
+    def over(
+        self, parts: Sequence[Tensor], above: int, below: int, transformed: Callable[[], Tensor] | None = None
+    ) -> Tensor:
         """The same over rows of one photo that lie in several tensors, one below the other.
 
-        parts: (1, C, h, W) each. above, below: rows of padding to make. Returns (1, K, H', W).
+        parts: (1, C, h, W) each. above, below, transformed: as in `forward`. Returns (1, K, H', W).
         """
         rows = [part[0].permute(1, 2, 0) for part in parts]
         p, reflects = int(self.padding[0]), self.padding_mode == "reflect"
@@ -62,7 +76,9 @@ class Conv(nn.Conv2d):
                 return few_outputs.convolve(padded, self.weight, self.bias)
             return F.conv2d(padded, self.weight, self.bias, self.stride)
         padded = _padded(rows, p, above, below, reflects=reflects, multiple=4)
-        out = winograd.convolve(padded, winograd.transform_weight(self.weight), self.bias)
+        weights = (transformed or self.transformed)()
+        with torch.autocast("cpu", enabled=False):  # rounded to bfloat16, its products would be too coarse: 37 dB
+            out = winograd.convolve(padded, weights, self.bias)
         # In this order it counts as channels_last.
         return out[:height, : rows[0].shape[1]].contiguous()[None].permute(0, 3, 1, 2)
 

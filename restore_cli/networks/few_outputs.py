@@ -25,6 +25,7 @@ def pays(conv: nn.Conv2d, x: Tensor) -> bool:
         and min(conv.kernel_size) >= SMALLEST_KERNEL
         and conv.stride == (1, 1)
         and may_stand_in(x)
+        and not torch.is_autocast_enabled("cpu")
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -168,8 +169,10 @@ class Bands:
         for top in range(0, height, rows):
             yield top, min(top + rows, height)
 
-    def convolved(self, conv: nn.Module, source: Rows, top: int, bottom: int) -> Tensor:
-        """Rows top..bottom of the convolution of all of `source`."""
+    def convolved(
+        self, conv: nn.Module, source: Rows, top: int, bottom: int, transformed: Callable[[], Tensor] | None = None
+    ) -> Tensor:
+        """Rows top..bottom of the convolution of all of `source`. transformed: the convolution's weights, if kept."""
         with autocast(self.device, self.dtype):
             if isinstance(conv, nn.ConvTranspose2d):
                 return _enlarged(conv, source, top, bottom).float()
@@ -178,7 +181,7 @@ class Bands:
             first, last = stride * top - pad, stride * (bottom - 1) - pad + kernel
             above, below = max(-first, 0), max(last - source.height, 0)
             rows = source.rows(first + above, last - below)
-            return conv(rows, above, below).float()  # type: ignore[no-any-return]
+            return conv(rows, above, below, transformed).float()  # type: ignore[no-any-return]
 
     def moments(self, conv: nn.Module, norm: nn.Module, source: Rows) -> Moments | None:
         """Statistics of a convolution's output that is not kept; None without a norm."""
@@ -209,8 +212,9 @@ class Bands:
         stays = isinstance(source, Field) and source.is_plain and source.plane is not target
         read: Rows = Viewed(source) if isinstance(source, Field) and stays else Sliding(source)
         running = RunningMoments()
+        transformed = cache(conv.transformed) if isinstance(conv, Conv) else None  # once for all bands
         for top, bottom in self.cuts(_height_after(conv, source.height)):
-            rows = self.convolved(conv, read, top, bottom)
+            rows = self.convolved(conv, read, top, bottom, transformed)
             if beside is not None:
                 rows += beside.view(top, bottom)
             if act is not None:

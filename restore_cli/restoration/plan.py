@@ -13,8 +13,10 @@ from restore_cli.restoration.passes import LATENT_PX, Task
 from restore_cli.restoration.planes import Keep, Shelf
 
 FEWEST_ROWS = 4
-BAND_POSITIONS = 16384
-"""Latent positions of a band on a CPU: more save nothing and leave the caches."""
+BAND_POSITIONS = 4096
+"""Latent positions of a band on a CPU. More leave the caches, and glibc asks for blocks above 32 MB anew each time."""
+STREAM_POSITIONS = 16384
+"""The same of a stream, whose activations are narrower."""
 BAND_COPIES = 7
 """Of a band's widest activation that exist at a time: input, padded, output, neighbours, temporaries.
 
@@ -70,16 +72,16 @@ def plan(task: Task, budget_bytes: int) -> Plan:
     per_row = 4 * width * _widest(task.way)
     if task.way.is_local:
         rows = (budget_bytes // per_row - WAITING_ROWS) // STREAM_COPIES
-        return StreamPlan(_band_rows(rows, width, height, task.device))
+        return StreamPlan(_band_rows(rows, STREAM_POSITIONS // width, height, task.device))
     shelf = _shelf(task, height, width, budget_bytes)
     kept = 0 if shelf.home != task.device else kept_bytes(task.way, height, width, shelf.keep)
     rows = (budget_bytes - kept) // (BAND_COPIES * per_row)
-    return BandPlan(shelf, _band_rows(rows, width, height, task.device))
+    return BandPlan(shelf, _band_rows(rows, BAND_POSITIONS // width, height, task.device))
 
 
-def _band_rows(fitting: int, width: int, height: int, device: torch.device) -> int:
-    """As many as fit the memory, and on a CPU its caches."""
-    rows = min(fitting, BAND_POSITIONS // width) if device.type == "cpu" else fitting
+def _band_rows(fitting: int, most: int, height: int, device: torch.device) -> int:
+    """As many as fit the memory, and on a CPU at most so many."""
+    rows = min(fitting, most) if device.type == "cpu" else fitting
     return min(max(rows // FEWEST_ROWS, 1) * FEWEST_ROWS, height)
 
 

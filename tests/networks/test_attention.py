@@ -28,6 +28,16 @@ def test_gathering_valid_keys_equals_the_matrix_form(chunk):
     assert torch.allclose(answers, written_plainly(query, key, value, valid, 0.5, 1e-300), atol=1e-9)
 
 
+@torch.inference_mode()
+def test_bfloat16_on_a_cpu_answers_to_its_rounding():
+    generator = torch.Generator().manual_seed(0)
+    query, key, value = torch.randn(3, 1100, 16, generator=generator)
+    answers = attend(*(x.bfloat16() for x in (query, key, value)), scale=0.5)
+    exact = attend(query, key, value, scale=0.5)
+    assert answers.dtype == torch.bfloat16
+    assert (answers - exact).square().mean() < 1e-3 * exact.square().mean()
+
+
 def test_the_released_form_fades_where_damage_takes_the_softmax():
     """With scores 60 apart the sound positions keep e^-60 of the softmax, far under the released floor of 1e-12."""
     query, key, value, valid = random_inputs()

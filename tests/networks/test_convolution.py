@@ -72,6 +72,17 @@ def test_on_several_threads_few_channels_are_summed_directly():
         torch.set_num_threads(threads)
 
 
+@pytest.mark.skipif(torch.cpu._is_amx_tile_supported(), reason="there bfloat16 is faster")
+@torch.inference_mode()
+def test_beside_bfloat16_the_widest_convolutions_stay_exact():
+    plain, ours = pair(512, 512, 3, padding=1)
+    x = torch.randn(1, 512, 48, 48)
+    exact = plain(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert (plain(x) - exact).abs().mean() > 1e-4  # so the context rounds
+        assert torch.allclose(ours(x), exact, atol=1e-5)
+
+
 @pytest.mark.parametrize("size", [(20, 24), (6, 7), (5, 5), (4, 30)])
 @torch.inference_mode()
 def test_reflection_without_a_padded_copy(size):
