@@ -4,7 +4,8 @@ Ages clean photos as `oldphoto degrade` does, restores them without being given 
 photos by PSNR and SSIM; the same for OpenCV's fastNlMeansDenoisingColored followed by Telea inpainting on the mask that
 our detector found. Also: how much damage was found (F1 at the threshold, ROC AUC), and what becomes of the clean photos
 themselves ("do no harm"). With --enlarge 3 everything is seen as a scan of three times the resolution would show it.
-Run: python benchmarks/bench_quality.py CLEAN_FOLDER [--recipe published] [--model auto] [--seed 0] [--limit N]
+Run: python benchmarks/bench_quality.py CLEAN_FOLDER [--recipe published] [--model auto] [--precision auto] [--seed 0]
+     [--limit N]
 """
 
 from __future__ import annotations
@@ -47,13 +48,14 @@ def main() -> None:
     parser.add_argument("clean", type=Path)
     parser.add_argument("--recipe", default="published")
     parser.add_argument("--model", default="auto")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--damage", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=int)
     parser.add_argument("--enlarge", type=float, default=1.0)
     options = parser.parse_args()
-    detector = ScratchDetector.load(options.model)
-    restorer = Restorer.load(options.model)
+    detector = ScratchDetector.load(options.model, precision=options.precision)
+    restorer = Restorer.load(options.model, precision=options.precision)
     outlines = DamageOutlines.load(options.damage) if options.damage else None
     rows: dict[str, list[float]] = {}
     probabilities, truths = [], []
@@ -88,6 +90,7 @@ def main() -> None:
         "seed": options.seed,
         "photos": len(files),
         "enlarge": options.enlarge,
+        "precision": options.precision,
         "model": restorer.model.sha256[:12],
     }
     print(json.dumps({**facts, **figures, "oldphoto": __version__, "torch": torch.__version__}))
