@@ -14,6 +14,7 @@ nothing sees the whole picture, so only damaged positions and the reach of the b
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -27,7 +28,8 @@ Slices = tuple[slice, slice]
 QUERY_CHUNK = 4096
 """Queries that attend at a time: bounds what scaled_dot_product_attention may allocate on any backend."""
 MATRIX_CHUNK = 512
-"""Queries whose scores are kept at a time: 16 MB of them for 16,384 keys in bfloat16."""
+"""Queries whose scores are kept at a time: 16 MB of them for 16,384 keys in bfloat16. Always as many: oneDNN compiles
+its products anew for each size."""
 
 
 def valid_map(mask: Tensor, *, any_pixel: bool) -> Tensor:
@@ -45,11 +47,13 @@ def valid_map(mask: Tensor, *, any_pixel: bool) -> Tensor:
 
 def attend(query: Tensor, key: Tensor, value: Tensor, *, scale: float, chunk: int = QUERY_CHUNK) -> Tensor:
     """softmax(scale * query key^T) value for (Nq, C), (Nk, C), (Nk, C), Nk > 0, in chunks of queries. As (Nq, C)."""
-    if key.dtype == torch.bfloat16 and key.device.type == "cpu":
-        return torch.cat([_attend_in_matrices(q, key, value, scale) for q in torch.split(query, MATRIX_CHUNK)])
-    k, v = key[None, None], value[None, None]
-    queries = torch.split(query, chunk)
-    parts = [F.scaled_dot_product_attention(q[None, None], k, v, scale=scale)[0, 0] for q in queries]
+    in_matrices = key.dtype == torch.bfloat16 and key.device.type == "cpu"
+    whole = len(query) // MATRIX_CHUNK * MATRIX_CHUNK if in_matrices else 0
+    parts = [_attend_in_matrices(q, key, value, scale) for q in torch.split(query[:whole], MATRIX_CHUNK) if whole]
+    if whole < len(query) or not parts:
+        k, v = key[None, None], value[None, None]
+        rest = torch.split(query[whole:], chunk)
+        parts += [F.scaled_dot_product_attention(q[None, None], k, v, scale=scale)[0, 0] for q in rest]
     return torch.cat(parts)
 
 
@@ -166,15 +170,22 @@ class PartialNonLocal(nn.Module):
         return spread[_relative(region, (around[0], around[1]))]
 
     def _answer(self, x: Tensor, valid: Tensor, wanted: Tensor, inner: Slices, outer: Slices) -> Tensor:
-        """Attend from the wanted positions of `inner` to the valid ones of `outer`. Returns (C, *inner)."""
+        """Attend from the wanted positions of `inner` to the valid ones of `outer`. Returns (C, *inner).
+
+        On a CPU in float32: in bfloat16 oneDNN compiles a product for every number of positions, and keeps 1,024 of
+        them (0.4 GB), for no gain in speed.
+        """
         channels, sound = x.shape[0], valid[outer]
         positions = x.permute(1, 2, 0)  # where channels lie last, so that each position is read in one piece
         around = positions[outer]
         askers = positions[inner][wanted]  # (Nq, C)
-        if self.faded:
-            answers = self._faded_answers(askers, around.flatten(0, 1), sound.flatten())
-        else:
-            answers = self._plain_answers(askers, around[sound])
+        if x.device.type == "cpu" and x.dtype == torch.bfloat16:
+            askers, around = askers.float(), around.float()
+        with torch.autocast("cpu", enabled=False) if x.device.type == "cpu" else nullcontext():
+            if self.faded:
+                answers = self._faded_answers(askers, around.flatten(0, 1), sound.flatten())
+            else:
+                answers = self._plain_answers(askers, around[sound])
         block = torch.zeros(*wanted.shape, channels, dtype=x.dtype, device=x.device)
         block[wanted] = answers.to(x.dtype)
         return block.permute(2, 0, 1)
