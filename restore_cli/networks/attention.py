@@ -172,15 +172,15 @@ class PartialNonLocal(nn.Module):
     def _answer(self, x: Tensor, valid: Tensor, wanted: Tensor, inner: Slices, outer: Slices) -> Tensor:
         """Attend from the wanted positions of `inner` to the valid ones of `outer`. Returns (C, *inner).
 
-        On a CPU in float32: in bfloat16 oneDNN compiles a product for every number of positions, and keeps 1,024 of
-        them (0.24 GB of twelve megapixels), for no gain in speed.
+        On a CPU in the weights' precision: in bfloat16 oneDNN compiles a product for every number of positions, and
+        keeps 1,024 of them (0.24 GB of twelve megapixels), for no gain in speed where there is no AMX.
         """
         channels, sound = x.shape[0], valid[outer]
         positions = x.permute(1, 2, 0)  # where channels lie last, so that each position is read in one piece
         around = positions[outer]
         askers = positions[inner][wanted]  # (Nq, C)
-        if x.device.type == "cpu" and x.dtype == torch.bfloat16:
-            askers, around = askers.float(), around.float()
+        if x.device.type == "cpu":
+            askers, around = askers.to(self.theta.weight.dtype), around.to(self.theta.weight.dtype)
         with torch.autocast("cpu", enabled=False) if x.device.type == "cpu" else nullcontext():
             if self.faded:
                 answers = self._faded_answers(askers, around.flatten(0, 1), sound.flatten())

@@ -38,6 +38,18 @@ def test_bfloat16_on_a_cpu_answers_to_its_rounding():
     assert (answers - exact).square().mean() < 1e-3 * exact.square().mean()
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@torch.inference_mode()
+def test_on_a_cpu_the_block_asks_in_the_precision_of_its_weights(dtype):
+    torch.manual_seed(0)
+    block = PartialNonLocal(8, blocks=1, norm="none", scaled=True, window=None)
+    x, valid = torch.randn(8, 9, 11).to(dtype), torch.rand(9, 11) > 0.3
+    exact = block.ask(x.float(), valid)
+    with torch.autocast("cpu", dtype=dtype):
+        assert torch.equal(block.ask(x.float(), valid), exact)
+        assert torch.equal(block.ask(x, valid), exact.to(dtype))
+
+
 def test_the_released_form_fades_where_damage_takes_the_softmax():
     """With scores 60 apart the sound positions keep e^-60 of the softmax, far under the released floor of 1e-12."""
     query, key, value, valid = random_inputs()
