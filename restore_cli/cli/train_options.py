@@ -28,7 +28,7 @@ def _every_stage(
     batch_size: Annotated[int | None, typer.Option(min=1, help="Samples a step.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     precision: Annotated[
-        Literal["auto", "fp32", "bf16", "fp16"], typer.Option(help="auto: bf16 on GPUs that have it and CPUs with AMX.")
+        Literal["auto", "fp32", "bf16", "fp16"], typer.Option(help="auto: bf16 on GPUs and CPUs that multiply it.")
     ] = "auto",
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that make samples.")] = None,
 ) -> None:

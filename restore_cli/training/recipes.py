@@ -27,6 +27,9 @@ class Recipe:
 
     enlarge: Range = (1.0, 2.0)  # log-uniform; damage, blur and grain are larger, as on the scans of small prints
 
+    fine_scan_chance: float = 0.0  # aged small and enlarged, grain and all: a scan finer than its print
+    fine_scan: Range = (1.5, 3.2)  # log-uniform, how many times enlarged
+
     burnt_chance: float = 0.0  # highlights burnt out when it was taken, in the target too: white, and no damage
     burnt_gain: Range = (1.15, 2.0)
 

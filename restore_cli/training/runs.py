@@ -122,6 +122,10 @@ def _accelerator(request: TrainRequest) -> Accelerator:
     # accelerate keeps one state a process: a second run in it may want another device or precision.
     AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
     names = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
-    multiplies_bf16 = torch.cuda.is_bf16_supported() if on_gpu else torch.cpu._is_amx_tile_supported()
+    multiplies_bf16 = torch.cuda.is_bf16_supported() if on_gpu else _cpu_multiplies_bf16()
     automatic = "bf16" if multiplies_bf16 else "no"
     return Accelerator(cpu=name == "cpu", mixed_precision=names.get(request.precision, automatic))
+
+
+def _cpu_multiplies_bf16() -> bool:
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -48,6 +48,8 @@ def age(clean: Picture, rng: np.random.Generator, recipe: Recipe, outlines: Dama
 
     The result depends on the photo, the generator's state, the recipe and the outlines, on nothing else.
     """
+    if recipe.fine_scan_chance and rng.random() < recipe.fine_scan_chance:
+        return _age_and_enlarge(clean, rng, recipe, outlines)
     scale = damage_scale(*clean.shape[:2]) * log_uniform(rng, *recipe.enlarge)
     if recipe.burnt_chance and rng.random() < recipe.burnt_chance:
         clean = cv2.convertScaleAbs(clean, alpha=rng.uniform(*recipe.burnt_gain))  # type: ignore[assignment]
@@ -56,6 +58,21 @@ def age(clean: Picture, rng: np.random.Generator, recipe: Recipe, outlines: Dama
     if rng.random() < recipe.published_share:
         return _age_as_published(clean, rng, recipe, scale, outlines)
     return _age_as_print(clean, rng, recipe, scale, outlines)
+
+
+def _age_and_enlarge(clean: Picture, rng: np.random.Generator, recipe: Recipe, outlines: DamageOutlines | None) -> Aged:
+    """A print of fewer pixels, scanned at the size of `clean`."""
+    height, width = clean.shape[:2]
+    times = log_uniform(rng, *recipe.fine_scan)
+    print_size = (max(1, round(width / times)), max(1, round(height / times)))
+    small = np.asarray(cv2.resize(clean, print_size, interpolation=cv2.INTER_AREA), np.uint8)
+    aged = age(small, rng, replace(recipe, fine_scan_chance=0.0), outlines)
+
+    def scanned(picture: Picture) -> Picture:
+        return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+    mask = scanned(aged.mask.astype(np.uint8) * 255) > 127
+    return Aged(image=scanned(aged.image), target=scanned(aged.target), mask=mask)
 
 
 def _age_as_published(

@@ -244,6 +244,24 @@ def test_the_second_look_learns_and_the_first_stays_as_it_is(photos: Path, tmp_p
     assert set(figures) >= {"realistic_f1", "realistic_auc", "clean_called_damaged"}
 
 
+def test_the_second_look_sees_crops_large_and_at_every_other_step_smaller(photos: Path) -> None:
+    torch.manual_seed(1)
+    detector = ScratchUNet(UNetConfig(base=2, levels=2)).eval()
+    config = SecondLookStageConfig(network=SecondLookConfig(base=2, levels=1))
+    stage = SecondLookStage(config=config, loop=LOOP, data=DATA, clean=photos, damage=None, detector=detector)
+    light = torch.linspace(-1, 1, 64).expand(4, 3, 64, 64)
+    mask = torch.zeros(4, 1, 64, 64)
+    mask[..., 32:] = 1  # where it is lighter, at any size
+
+    sides: list[list[int]] = []
+    for step in range(3):
+        batch = {"aged": light, "mask": mask, "number": torch.arange(4) + 4 * step}
+        sides.append([aged.shape[3] for aged, _ in stage.seen(batch)])
+        for aged, damage in stage.seen(batch):
+            assert torch.equal(damage > 0.5, aged[:, :1] > 0)
+    assert sides == [[64], [42, 32], [64]]
+
+
 def fusion(photos: Path, **config: int) -> FusionStage:
     torch.manual_seed(1)
     a, b = (VAE(NETWORK).requires_grad_(False) for _ in range(2))

@@ -167,6 +167,25 @@ def test_grain_of_an_enlarged_crop_is_as_coarse_as_on_a_large_photo() -> None:
     assert likeness(2.0) > likeness(1.0) + 0.2
 
 
+def test_a_fine_scan_shows_the_print_its_grain_and_its_damage_enlarged(photo: Picture) -> None:
+    """Nothing on it is finer than the print's own pixels, three of the scan's wide here; its damage is broader."""
+    worn = replace(NOTHING, damage_chance=1, film_chance=0, scratch_chance=1, grain_chance=1, severity=(1, 1))
+    fine = replace(worn, fine_scan_chance=1, fine_scan=(3, 3))
+    scans, usual = ([aged(photo, recipe, seed) for seed in range(8)] for recipe in (fine, worn))
+
+    def finest(results: list[Aged]) -> float:
+        return float(np.mean([np.abs(np.diff(r.image.astype(int), n=2, axis=1)).mean() for r in results]))
+
+    def edge_share(results: list[Aged]) -> float:
+        edges = sum(np.count_nonzero(r.mask[:, 1:] != r.mask[:, :-1]) for r in results)
+        return edges / sum(np.count_nonzero(r.mask) for r in results)
+
+    assert finest(scans) < 0.4 * finest(usual)
+    assert edge_share(scans) < 0.6 * edge_share(usual)
+    changed = [np.abs(r.image.astype(int) - r.target).mean(axis=2) for r in scans]
+    assert all(c[r.mask].mean() > c[~r.mask].mean() for c, r in zip(changed, scans, strict=True) if r.mask.any())
+
+
 def test_decoys_belong_to_the_scene(photo: Picture) -> None:
     """They are in the clean picture, too, and no damage."""
     plain = aged(photo, NOTHING, 3)
