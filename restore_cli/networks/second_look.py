@@ -30,6 +30,8 @@ FARTHEST_PX = 100
 SEEN_ONCE_PX = 400
 """Photos with a smaller short side are seen at their own size alone: detectors are trained with such, and seen smaller
 their white margins and flowers look like damage."""
+SEEN_ONCE_DOUBT = 0.75
+"""Taken from what both looks say of those: with no word from farther away the first look's counts twice."""
 FARTHER_DOUBT = 2.0
 """Taken from the detector's logits at octaves but the nearest: to it a scene seen smaller looks more like damage."""
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from restore_cli.networks import ScratchUNet, SecondLook
 from restore_cli.networks.inputs import as_detector_sees
-from restore_cli.networks.second_look import FARTHER_DOUBT
+from restore_cli.networks.second_look import FARTHER_DOUBT, SEEN_ONCE_DOUBT
 from restore_cli.networks.unet import UNetSizes
 from restore_cli.restoration.box import Box, padded_size
 from restore_cli.restoration.device import NotANumberError, autocast
@@ -77,7 +77,9 @@ class Looks:
             for top, logits in self._look(picture, band_rows << number, farther, FARTHER_DOUBT):
                 found[top : top + logits.shape[2]] = logits[0, 0].half().cpu()
             farther = found
-        yield from self._look(octaves[0], band_rows, farther)
+        doubt = SEEN_ONCE_DOUBT if self.second is not None and farther is None else 0.0
+        for top, logits in self._look(octaves[0], band_rows, farther):
+            yield top, logits - doubt
 
     def _look(self, picture: Picture, band_rows: int, farther: Tensor | None, doubt: float = 0.0) -> Bands:
         """farther: logits (h, w) of the picture half as large, if there is one. doubt: taken from the first look's."""

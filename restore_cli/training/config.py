@@ -88,6 +88,8 @@ class DataConfig:
     """Name of a recipe and what differs from it."""
     grey_share: float = 0.1
     """Probability that a sample is made grey."""
+    turned_share: float = 0.0
+    """Probability that a photo is put upside down or on its side, so that fewer scenes are known by heart."""
     validation_photos: int = 16
     """Photos kept apart for validation, chosen by their names' hash."""
     validation_crop: int = 256

@@ -178,6 +178,8 @@ class AgedCrops(Dataset[Sample]):
         clean = random_crop(photo_or_next(self.paths, self.cache, index, self.seed), side, self.config.scale, rng)
         if rng.random() < self.config.grey_share:
             clean = make_grey(clean)
+        if self.config.turned_share and rng.random() < self.config.turned_share:
+            clean = np.ascontiguousarray(np.rot90(clean, int(rng.integers(1, 4))))
         aged = age(clean, rng, self.recipe, self.damage)
         inner = (slice(margin, margin + self.config.crop),) * 2
         sample = {

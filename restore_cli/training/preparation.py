@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from restore_cli import imaging
 from restore_cli.networks import ScratchUNet, SecondLook, ToneNet
 from restore_cli.networks.inputs import as_detector_sees, paint_damage
-from restore_cli.networks.second_look import FARTHER_DOUBT, believed, evidence_of, octaves
+from restore_cli.networks.second_look import FARTHER_DOUBT, SEEN_ONCE_DOUBT, believed, evidence_of, octaves
 from restore_cli.networks.tone import correct, thumbnail
 from restore_cli.training import chance
 from restore_cli.training.data import to_tensor
@@ -92,16 +92,21 @@ def damage_logits(detector: ScratchUNet, aged: Tensor, second_look: SecondLook |
     return logits[..., : aged.shape[2], : aged.shape[3]]
 
 
-def octave_logits(detector: ScratchUNet, aged: Tensor, second_look: SecondLook) -> list[Tensor]:
-    """`damage_logits` of crops as both looks have them, and of those half as large, and so on: nearest first."""
+def octave_logits(
+    detector: ScratchUNet, aged: Tensor, second_look: SecondLook, count: int | None = None
+) -> list[Tensor]:
+    """`damage_logits` of crops as both looks have them, and of those half as large, and so on: nearest first.
+
+    count: of octaves; by default as many as photos of that size have.
+    """
     photos = [aged]
-    while len(photos) < octaves(*aged.shape[2:]):
+    while len(photos) < (count or octaves(*aged.shape[2:])):
         photos.append(F.avg_pool2d(photos[-1], 2))
     found: list[Tensor] = []
     for photo in reversed(photos):
         doubt = 0.0 if photo is aged else FARTHER_DOUBT
         found.insert(0, _look_twice(detector, second_look, photo, found[0] if found else None, doubt))
-    return found
+    return found if len(found) > 1 else [found[0] - SEEN_ONCE_DOUBT]
 
 
 def _look_twice(

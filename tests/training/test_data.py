@@ -105,6 +105,21 @@ def test_a_sample_is_what_degrade_makes_of_the_crop(photos: Path) -> None:
     assert torch.equal(crops[3]["mask"][0], torch.from_numpy(aged.mask).float())
 
 
+def test_turned_photos_come_in_three_ways(photos: Path) -> None:
+    """Upside down and on either side; without its own drawing a photo is turned before anything befalls it."""
+    sound = replace(
+        CONFIG, context=0, grey_share=0.0, recipe={"name": "published", "holes_chance": 0, "step_chance": 0}
+    )
+    paths = PhotoFolder.find(photos).training[:1]
+    upright = AgedCrops(paths, sound, seed=5)
+    crops = AgedCrops(paths, replace(sound, turned_share=1.0), seed=5)
+    ways = set[int]()
+    for number in range(12):
+        before, after = (np.asarray(part[number]["clean"]) for part in (upright, crops))
+        ways |= {way for way in range(4) if np.array_equal(np.rot90(before, way, (1, 2)), after)}
+    assert ways == {1, 2, 3}
+
+
 def test_the_surroundings_are_the_photo_its_filling_and_its_damage(photos: Path) -> None:
     """What the tone network is shown: where nothing is marked as damage, nothing was filled."""
     paths = PhotoFolder.find(photos).training

@@ -19,6 +19,7 @@ from restore_cli.networks import (
     Mapping,
     MappingConfig,
     ScratchUNet,
+    SecondLook,
     SecondLookConfig,
     ToneConfig,
     UNetConfig,
@@ -244,7 +245,27 @@ def test_the_second_look_learns_and_the_first_stays_as_it_is(photos: Path, tmp_p
     assert set(figures) >= {"realistic_f1", "realistic_auc", "clean_called_damaged"}
 
 
-def test_the_second_look_sees_crops_large_and_at_every_other_step_smaller(photos: Path) -> None:
+def test_a_second_look_that_goes_on_keeps_its_batch_statistics(photos: Path, tmp_path: Path) -> None:
+    """It learns with what it has in use, not with those of a step's few crops."""
+    torch.manual_seed(1)
+    detector, start = ScratchUNet(UNetConfig(base=2, levels=2)), SecondLook(SecondLookConfig(base=2, levels=1))
+    config = SecondLookStageConfig(network=SecondLookConfig(base=2, levels=1))
+    given = {"config": config, "loop": LOOP, "data": DATA, "clean": photos, "damage": None, "detector": detector}
+    for name, first in (("fresh", None), ("goes on", start)):
+        stage = SecondLookStage(**given, start=first)
+        before = {key: value.clone() for key, value in stage.networks.state_dict().items()}
+        trained(stage, tmp_path / name)
+        after = stage.networks.state_dict()
+        changed = {key.rpartition(".")[2] for key in before if not torch.equal(before[key], after[key])}
+        assert "weight" in changed
+        assert ("running_var" in changed) == (first is None)
+
+
+def test_the_second_look_sees_crops_large_and_at_every_other_step_smaller(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("restore_cli.networks.second_look.SEEN_ONCE_PX", 48)
+    monkeypatch.setattr("restore_cli.networks.second_look.FARTHEST_PX", 16)
     torch.manual_seed(1)
     detector = ScratchUNet(UNetConfig(base=2, levels=2)).eval()
     config = SecondLookStageConfig(network=SecondLookConfig(base=2, levels=1))
@@ -253,13 +274,13 @@ def test_the_second_look_sees_crops_large_and_at_every_other_step_smaller(photos
     mask = torch.zeros(4, 1, 64, 64)
     mask[..., 32:] = 1  # where it is lighter, at any size
 
-    sides: list[list[int]] = []
+    looks: list[list[tuple[int, int]]] = []
     for step in range(3):
         batch = {"aged": light, "mask": mask, "number": torch.arange(4) + 4 * step}
-        sides.append([aged.shape[3] for aged, _ in stage.seen(batch)])
-        for aged, damage in stage.seen(batch):
+        looks.append([(aged.shape[3], count) for aged, _, count in stage.seen(batch)])
+        for aged, damage, _ in stage.seen(batch):
             assert torch.equal(damage > 0.5, aged[:, :1] > 0)
-    assert sides == [[64], [42, 32], [64]]
+    assert looks == [[(64, 3)], [(32, 1), (32, 2)], [(64, 3)]]
 
 
 def fusion(photos: Path, **config: int) -> FusionStage:
