@@ -6,6 +6,7 @@ import torch
 
 from restore_cli.errors import WeightsMissing
 from restore_cli.networks import ScratchUNet, SecondLook, SecondLookConfig, UNetConfig
+from restore_cli.networks.second_look import SEEN_ONCE_DOUBT, SEEN_ONCE_PX
 from restore_cli.restoration.detector import ScratchDetector
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (150, 187, 3), dtype=np.uint8)
@@ -38,6 +39,17 @@ def test_bands_find_what_the_whole_finds(detector: ScratchDetector) -> None:
     detector.band_rows = 16
     assert whole.std() > 1e-3
     np.testing.assert_allclose(detector.probability(PHOTO), whole, atol=difference_allowed(detector))
+
+
+def test_a_photo_too_small_to_be_seen_from_afar_is_called_damaged_with_more_doubt() -> None:
+    torch.manual_seed(0)
+    first = ScratchUNet(UNetConfig(base=4, levels=2, colours=3)).eval()
+    changes_nothing = SecondLook(SecondLookConfig(base=4, levels=1)).eval()
+    once, twice = (ScratchDetector(first, second, device=torch.device("cpu")) for second in (None, changes_nothing))
+    for side, doubt in ((160, SEEN_ONCE_DOUBT), (SEEN_ONCE_PX, 0.0)):
+        photo = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+        alone, both = (torch.from_numpy(detector.probability(photo)).logit() for detector in (once, twice))
+        np.testing.assert_allclose(both, alone - doubt, atol=5e-3)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (16, 16), (17, 300), (65, 64)])
