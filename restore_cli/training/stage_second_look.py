@@ -93,9 +93,7 @@ class SecondLookStage(DetectionStage):
 
 
 def _keep_statistics(network: SecondLook) -> None:
-    """Let batch norms use what they have, as in use. Those of a step, of few photos and one octave each, differ so much
-    from it that what is learned with them calls too much at one size of photo and too little at another.
-    """
+    """Let batch norms use what they have, as in use: a step's few photos, each octave by itself, have others."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()

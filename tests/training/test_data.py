@@ -106,10 +106,8 @@ def test_a_sample_is_what_degrade_makes_of_the_crop(photos: Path) -> None:
 
 
 def test_turned_photos_come_in_three_ways(photos: Path) -> None:
-    """Upside down and on either side; without its own drawing a photo is turned before anything befalls it."""
-    sound = replace(
-        CONFIG, context=0, grey_share=0.0, recipe={"name": "published", "holes_chance": 0, "step_chance": 0}
-    )
+    """Upside down and on either side."""
+    sound = replace(CONFIG, context=0, grey_share=0.0, recipe={"name": "published"})
     paths = PhotoFolder.find(photos).training[:1]
     upright = AgedCrops(paths, sound, seed=5)
     crops = AgedCrops(paths, replace(sound, turned_share=1.0), seed=5)
