@@ -123,7 +123,7 @@ def run_command(
 ) -> None:
     """What a user does: the peak of this is in RUSAGE_CHILDREN."""
     cv2.imwrite(str(folder / "scan.png"), image[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    memory = [] if limit_gb is None else ["--max-memory", f"{limit_gb * 2**10:.0f}MiB"]
+    memory = [] if limit_gb is None else ["--max-memory", f"{limit_gb * 1000:.0f}MB"]
     arguments = [command, str(folder / "scan.png"), str(folder / "out.png"), "--model", model, "--device", "cpu"]
     arguments += [*memory, "--precision", precision, "--existing", "overwrite"]
     subprocess.run([sys.executable, "-m", "restore_cli", *arguments], check=True)
@@ -133,7 +133,7 @@ def measure(options: argparse.Namespace) -> None:
     """One case: load, detect, restore; prints seconds and peak memory as JSON."""
     model, folder, height, width = options.case
     limit_gb = options.max_memory_gb[0] if options.max_memory_gb else None
-    limit = int(limit_gb * 2**30) if limit_gb else None
+    limit = int(limit_gb * 10**9) if limit_gb else None
     image, mask = photo(int(height), int(width))
     if options.photo:
         image = cv2.resize(cv2.imread(str(options.photo))[:, :, ::-1], (int(width), int(height)))
@@ -154,7 +154,7 @@ def measure(options: argparse.Namespace) -> None:
     figures = {
         "seconds": sum(steps.values()) or time.perf_counter() - start,
         "cpu_s": usage.ru_utime + usage.ru_stime if options.command else time.process_time() - cpu,
-        "peak_gb": peak_kb / 2**20,
+        "peak_gb": peak_kb * 2**10 / 10**9,
         **steps,
     }
     if limit_gb:
