@@ -40,8 +40,8 @@ def transform_weight(weight: Tensor) -> Tensor:
     ]
     line = torch.tensor(rows, dtype=torch.float64)
     square = torch.einsum("cj,ri->crij", line, line).reshape(36, 9).to(weight)  # columns first, as in `convolve`
-    k, c = weight.shape[:2]
-    return (square @ weight.reshape(k * c, 9).T).view(36, k, c).transpose(1, 2)
+    kernels = weight.flatten(2).transpose(1, 2)  # (K, 9, C), as they lie in memory when they are channels_last
+    return torch.bmm(square.expand(weight.shape[0], 36, 9), kernels).permute(1, 2, 0)
 
 
 def convolve(padded: Tensor, transformed: Tensor, bias: Tensor | None) -> Tensor:
