@@ -14,6 +14,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from restore_cli.networks.cpu import has_amx
+
 A, B = 0.75, 1.5
 AA, BB = A * A, B * B
 CHUNK_PATCHES = 128
@@ -80,7 +82,7 @@ def may_stand_in(x: Tensor) -> bool:
 
 def _is_faster(channels: int) -> bool:
     if torch.is_autocast_enabled("cpu"):
-        return channels >= FEWEST_ROUNDED_CHANNELS and not torch.cpu._is_amx_tile_supported()
+        return channels >= FEWEST_ROUNDED_CHANNELS and not has_amx()
     return torch.get_num_threads() == 1 or channels >= FEWEST_SHARED_CHANNELS
 
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from restore_cli.errors import UsageProblem
+from restore_cli.networks.cpu import multiplies_bfloat16
 from restore_cli.restoration.settings import Precision
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -41,15 +42,12 @@ def resolve_device(name: str) -> torch.device:
 
 
 def resolve_precision(name: Precision, device: torch.device) -> torch.dtype:
-    """The dtype the convolutions run in. auto is bfloat16 where the hardware multiplies it faster than float32.
-
-    A CPU without AVX512-BF16 or AMX emulates bfloat16 at a fraction of float32's speed, so auto keeps float32 there.
-    """
+    """The dtype the convolutions run in. auto is bfloat16 where the hardware multiplies it faster than float32."""
     if name != "auto":
         return DTYPES[name]
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    if device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):
+    if device.type == "cpu" and multiplies_bfloat16():
         return torch.bfloat16
     return torch.float32
 

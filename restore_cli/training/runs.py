@@ -13,6 +13,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from restore_cli.errors import OldPhotoError, TrainingStopped, UsageProblem
+from restore_cli.networks.cpu import multiplies_bfloat16
 from restore_cli.training.build import build, refuse_mixture
 from restore_cli.training.request import STAGE_CONFIGS, StageName, TrainRequest, resolved
 from restore_cli.training.run_file import RunFile
@@ -122,10 +123,6 @@ def _accelerator(request: TrainRequest) -> Accelerator:
     # accelerate keeps one state a process: a second run in it may want another device or precision.
     AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
     names = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
-    multiplies_bf16 = torch.cuda.is_bf16_supported() if on_gpu else _cpu_multiplies_bf16()
+    multiplies_bf16 = torch.cuda.is_bf16_supported() if on_gpu else multiplies_bfloat16()
     automatic = "bf16" if multiplies_bf16 else "no"
     return Accelerator(cpu=name == "cpu", mixed_precision=names.get(request.precision, automatic))
-
-
-def _cpu_multiplies_bf16() -> bool:
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -6,6 +6,7 @@ from torch import nn
 
 from restore_cli.networks import few_outputs, winograd
 from restore_cli.networks.convolution import Conv
+from restore_cli.networks.cpu import has_amx
 
 
 def pair(*args, **kwargs):
@@ -72,7 +73,7 @@ def test_on_several_threads_few_channels_are_summed_directly():
         torch.set_num_threads(threads)
 
 
-@pytest.mark.skipif(torch.cpu._is_amx_tile_supported(), reason="there bfloat16 is faster")
+@pytest.mark.skipif(has_amx(), reason="there bfloat16 is faster")
 @torch.inference_mode()
 def test_beside_bfloat16_the_widest_convolutions_stay_exact():
     plain, ours = pair(512, 512, 3, padding=1)

@@ -37,6 +37,7 @@ def test_auto_is_bfloat16_only_where_the_cpu_multiplies_it():
 def test_a_budget_that_was_asked_for_includes_what_is_held_already():
     working_bytes(CPU, 0)  # gives back what was freed
     held = held_bytes(CPU)
-    assert 0 < working_bytes(CPU, held + 2**30) <= 2**30
+    a_little = 2**20  # pages come and go meanwhile
+    assert abs(working_bytes(CPU, held + 2**30) - 2**30) < a_little
     assert working_bytes(CPU, 1) == 0
     assert 0 < working_bytes(CPU, None) < free_bytes(CPU)
