@@ -90,6 +90,8 @@ class DataConfig:
     """Probability that a sample is made grey."""
     turned_share: float = 0.0
     """Probability that a photo is put upside down or on its side, so that fewer scenes are known by heart."""
+    mosaic_share: float = 0.0
+    """Probability that a crop is put together of four photos: as large and as sharp as few training photos are."""
     validation_photos: int = 16
     """Photos kept apart for validation, chosen by their names' hash."""
     validation_crop: int = 256

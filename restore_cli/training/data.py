@@ -175,11 +175,7 @@ class AgedCrops(Dataset[Sample]):
         rng = np.random.default_rng([self.seed, index])
         margin = self.config.context
         side = self.config.crop + 2 * margin
-        clean = random_crop(photo_or_next(self.paths, self.cache, index, self.seed), side, self.config.scale, rng)
-        if rng.random() < self.config.grey_share:
-            clean = make_grey(clean)
-        if self.config.turned_share and rng.random() < self.config.turned_share:
-            clean = np.ascontiguousarray(np.rot90(clean, int(rng.integers(1, 4))))
+        clean = self._clean(index, side, rng)
         aged = age(clean, rng, self.recipe, self.damage)
         inner = (slice(margin, margin + self.config.crop),) * 2
         sample = {
@@ -195,6 +191,25 @@ class AgedCrops(Dataset[Sample]):
             damage = torch.from_numpy(found.astype(np.float32))[None, None]
             sample["surroundings"] = thumbnail(photo, shown, damage, self.surroundings_px)[0]
         return sample
+
+    def _clean(self, index: int, side: int, rng: np.random.Generator) -> Pixels:
+        """(side, side, 3) of one photo, or of four."""
+        scale = self.config.scale
+        if self.config.mosaic_share and rng.random() < self.config.mosaic_share:
+            half = -(-side // 2)
+            numbers = [index, *rng.integers(2**31, size=3).tolist()]
+            parts = [random_crop(self._photo(number), half, scale, rng) for number in numbers]
+            clean = np.vstack([np.hstack(parts[:2]), np.hstack(parts[2:])])[:side, :side]
+        else:
+            clean = random_crop(self._photo(index), side, scale, rng)
+        if rng.random() < self.config.grey_share:
+            clean = make_grey(clean)
+        if self.config.turned_share and rng.random() < self.config.turned_share:
+            clean = np.rot90(clean, int(rng.integers(1, 4)))
+        return np.ascontiguousarray(clean)
+
+    def _photo(self, number: int) -> Pixels:
+        return photo_or_next(self.paths, self.cache, number, self.seed)
 
 
 class RealCrops(Dataset[Sample]):

@@ -118,6 +118,20 @@ def test_turned_photos_come_in_three_ways(photos: Path) -> None:
     assert ways == {1, 2, 3}
 
 
+def test_a_mosaic_is_four_photos_at_the_scale_of_one(tmp_path: Path) -> None:
+    """Each of them a photo of one colour here."""
+    colours = [(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0), (0, 250, 250), (250, 0, 250)]
+    for number, colour in enumerate(colours):
+        Image.new("RGB", (40, 40), colour).save(tmp_path / f"{number}.png")
+    mosaics = replace(CONFIG, context=0, grey_share=0.0, mosaic_share=1.0, recipe={"name": "published"})
+    clean = AgedCrops(PhotoFolder.find(tmp_path).training, mosaics, seed=1)[0]["clean"]
+    half = CONFIG.crop // 2
+    seen = [quarter[:, 0, 0] for rows in clean.split(half, dim=1) for quarter in rows.split(half, dim=2)]
+    expected = torch.stack(seen, dim=1).view(3, 2, 2).repeat_interleave(half, 1).repeat_interleave(half, 2)
+    assert torch.equal(clean, expected)
+    assert len({tuple(colour.tolist()) for colour in seen}) > 1
+
+
 def test_the_surroundings_are_the_photo_its_filling_and_its_damage(photos: Path) -> None:
     """What the tone network is shown: where nothing is marked as damage, nothing was filled."""
     paths = PhotoFolder.find(photos).training
