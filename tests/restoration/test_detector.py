@@ -52,6 +52,16 @@ def test_a_photo_too_small_to_be_seen_from_afar_is_called_damaged_with_more_doub
         np.testing.assert_allclose(both, alone - doubt, atol=5e-3)
 
 
+def test_a_paper_margin_is_no_damage_to_models_of_our_own(detector: ScratchDetector) -> None:
+    """The released detector gives what it gave, margin or not."""
+    scan = PHOTO.copy()
+    scan[:, :12] = 250
+    found = detector.probability(scan)
+    assert (found[:, 12:] > 0).all()
+    assert (found[:, :12] > 0).all() == (detector.looks.second is None)
+    assert (found[:, :12] == 0).all() == (detector.looks.second is not None)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (16, 16), (17, 300), (65, 64)])
 def test_any_size(detector: ScratchDetector, size: tuple[int, int]) -> None:
     found = detector.probability(np.full(size, 100, np.uint8))
