@@ -21,7 +21,7 @@ from restore_cli.networks.unet import Network, fold_batch_norms
 from restore_cli.restoration.box import Box
 from restore_cli.restoration.device import NotANumberError, resolve_device, resolve_precision
 from restore_cli.restoration.looks import Looks, Picture
-from restore_cli.restoration.margins import Margins
+from restore_cli.restoration.margins import margins_of
 from restore_cli.restoration.memory import working_bytes
 from restore_cli.restoration.opinion import BYTES_PER_PX as OPINION_BYTES_PER_PX
 from restore_cli.restoration.pixels import Pixels, Seen, to_tensor
@@ -107,7 +107,8 @@ class ScratchDetector:
     ) -> Iterator[tuple[Box, NDArray[np.float32]]]:
         """What `probability` gives, box by box; some boxes come twice where memory ran out on the way."""
         planes = as_colour_planes(image)
-        margins = None if self.looks.second is None else Margins(planes)  # the released detector's word stands
+        # The released detector's word stands.
+        margins = None if self.looks.second is None else margins_of(planes)
         for box, probability in self._found(planes, resolution, sharers):
             if margins is not None:
                 probability[margins.within(box)] = 0

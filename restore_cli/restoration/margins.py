@@ -4,6 +4,8 @@ colour takes it for damage, and the black would be drawn out over it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -25,21 +27,14 @@ SAME_LEVELS = 10
 """Of 255: what a margin's colour may differ from the median along the side."""
 
 
+@dataclass(frozen=True)
 class Margins:
     """Where a photo shows one even colour along a side and something else farther in."""
 
-    def __init__(self, photo: Pixels) -> None:
-        """photo: (H, W, C)."""
-        self.height, self.width = photo.shape[:2]
-        small = photo
-        while min(small.shape[:2]) >= 2 * SEEN_PX:
-            small = halved(small)  # type: ignore[assignment]  # of the dtype that came in
-        levels = np.asarray(small * np.float32(255 / np.iinfo(photo.dtype).max), np.float32)
-        found = np.zeros(levels.shape[:2], bool)
-        for turns in range(4 if min(found.shape) >= SMALLEST_PX else 0):
-            along_top = _along_top(np.rot90(levels, turns))
-            np.rot90(found, turns)[: along_top.shape[0]] |= along_top
-        self.found: NDArray[np.bool_] = found
+    height: int
+    width: int
+    found: NDArray[np.bool_]
+    """(h, w) of the photo seen smaller, True = margin."""
 
     def within(self, box: Box) -> NDArray[np.bool_]:
         """(h, w) for a box of the photo."""
@@ -47,6 +42,19 @@ class Margins:
         height, width = self.found.shape
         inside: NDArray[np.bool_] = self.found[(rows * height // self.height)[:, None], columns * width // self.width]
         return inside
+
+
+def margins_of(photo: Pixels) -> Margins | None:
+    """Of a photo (H, W, C); None where it has none."""
+    small = photo
+    while min(small.shape[:2]) >= 2 * SEEN_PX:
+        small = halved(small)  # type: ignore[assignment]  # of the dtype that came in
+    levels = np.asarray(small * np.float32(255 / np.iinfo(photo.dtype).max), np.float32)
+    found: NDArray[np.bool_] = np.zeros(levels.shape[:2], bool)
+    for turns in range(4 if min(levels.shape[:2]) >= SMALLEST_PX else 0):
+        along_top = _along_top(np.rot90(levels, turns))
+        np.rot90(found, turns)[: along_top.shape[0]] |= along_top
+    return Margins(*photo.shape[:2], found) if found.any() else None
 
 
 def _along_top(levels: NDArray[np.float32]) -> NDArray[np.bool_]:
