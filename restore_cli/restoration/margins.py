@@ -54,7 +54,7 @@ def margins_of(photo: Pixels) -> Margins | None:
     for turns in range(4 if min(levels.shape[:2]) >= SMALLEST_PX else 0):
         along_top = _along_top(np.rot90(levels, turns))
         np.rot90(found, turns)[: along_top.shape[0]] |= along_top
-    return Margins(*photo.shape[:2], found) if found.any() else None
+    return Margins(photo.shape[0], photo.shape[1], found) if found.any() else None
 
 
 def _along_top(levels: NDArray[np.float32]) -> NDArray[np.bool_]:
