@@ -47,7 +47,7 @@ class Margins:
 def margins_of(photo: Pixels) -> Margins | None:
     """Of a photo (H, W, C); None where it has none."""
     small = photo
-    while min(small.shape[:2]) >= 2 * SEEN_PX:
+    while _is_large(*small.shape[:2]):
         small = halved(small)  # type: ignore[assignment]  # of the dtype that came in
     levels = np.asarray(small * np.float32(255 / np.iinfo(photo.dtype).max), np.float32)
     found: NDArray[np.bool_] = np.zeros(levels.shape[:2], bool)
@@ -55,6 +55,12 @@ def margins_of(photo: Pixels) -> Margins | None:
         along_top = _along_top(np.rot90(levels, turns))
         np.rot90(found, turns)[: along_top.shape[0]] |= along_top
     return Margins(photo.shape[0], photo.shape[1], found) if found.any() else None
+
+
+def _is_large(height: int, width: int) -> bool:
+    """Larger than need be, or a panorama whose floats would take much memory."""
+    short, long = sorted((height, width))
+    return short >= 2 * SEEN_PX or (long >= 8 * SEEN_PX and short >= 2 * SMALLEST_PX)
 
 
 def _along_top(levels: NDArray[np.float32]) -> NDArray[np.bool_]:

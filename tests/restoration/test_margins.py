@@ -69,6 +69,15 @@ def test_large_scans_are_seen_smaller() -> None:
     assert not inside[:, 84:].any()
 
 
+def test_a_panorama_is_seen_smaller_than_its_short_side_asks_for() -> None:
+    photo = scan(400, 9000)
+    photo[:40] = PAPER
+    found = margins_of(photo)
+    assert found is not None
+    assert found.found.shape == (100, 2250)
+    assert found.within(Box(0, 0, 36, 9000)).all()
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 500), (63, 63)])
 def test_a_photo_too_small_to_have_one_has_none(size: tuple[int, int]) -> None:
     photo = np.zeros((*size, 1), np.uint8)
