@@ -25,13 +25,13 @@ from restore_cli.errors import NoPhotosFound, PhotoUnreadable, TrainingStopped
 from restore_cli.networks.tone import thumbnail
 from restore_cli.training.ageing import to_rgb8
 from restore_cli.training.config import DataConfig
+from restore_cli.training.crops import Pixels, make_grey, random_crop
 from restore_cli.training.holes import irregular_holes
 from restore_cli.training.outlines import DamageOutlines
 from restore_cli.training.recipes import REFERENCE_SIDE_PX, Recipe, from_table
 from restore_cli.training.synthesis import age
 
 log = logging.getLogger(__name__)
-Pixels = NDArray[np.uint8]
 Sample = dict[str, Tensor]
 
 MOST_MISSED = 0.6
@@ -275,24 +275,6 @@ def as_detected(mask: NDArray[np.bool_], rng: np.random.Generator, recipe: Recip
         scale = min(mask.shape) / REFERENCE_SIDE_PX
         found |= irregular_holes((height, width), rng, replace(recipe, hole_coverage=CALLED_WRONGLY), scale)
     return np.asarray(found, np.bool_)
-
-
-def random_crop(photo: Pixels, side: int, scale: tuple[float, float], rng: np.random.Generator) -> Pixels:
-    """A square of `side` px cut at a random place and scale, flipped half of the time; small photos are enlarged."""
-    height, width = photo.shape[:2]
-    factor = max(float(rng.uniform(*scale)), side / min(height, width))
-    cut = min(round(side / factor), height, width)
-    top, left = int(rng.integers(height - cut + 1)), int(rng.integers(width - cut + 1))
-    crop = photo[top : top + cut, left : left + cut]
-    if cut != side:
-        way = cv2.INTER_AREA if cut > side else cv2.INTER_CUBIC
-        crop = np.asarray(cv2.resize(crop, (side, side), interpolation=way), np.uint8)
-    return np.ascontiguousarray(crop[:, ::-1] if rng.random() < 0.5 else crop).astype(np.uint8, copy=False)
-
-
-def make_grey(photo: Pixels) -> Pixels:
-    """(H, W, 3) with all channels set to the luma of Rec. 601, as PIL's "L"."""
-    return np.repeat(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)[:, :, None], 3, axis=2)  # type: ignore[return-value]
 
 
 def photo_or_next(paths: Sequence[Path], cache: PhotoCache, index: int, seed: int) -> Pixels:

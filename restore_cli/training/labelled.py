@@ -18,12 +18,11 @@ from torch.utils.data import Dataset
 from restore_cli import imaging
 from restore_cli.errors import NoPhotosFound
 from restore_cli.training.config import DataConfig
+from restore_cli.training.crops import Pixels, make_grey
 from restore_cli.training.data import (
     PhotoCache,
     PhotoFolder,
-    Pixels,
     Sample,
-    make_grey,
     photo_or_next,
     photos_below,
     to_tensor,

@@ -19,7 +19,8 @@ from torch.utils.data import Dataset
 
 from restore_cli.networks import FaceGenerator, SpadeConfig
 from restore_cli.training.config import DataConfig, LoopConfig
-from restore_cli.training.data import PhotoCache, PhotoFolder, Pixels, Sample, make_grey, photo_or_next, to_tensor
+from restore_cli.training.crops import Pixels, make_grey
+from restore_cli.training.data import PhotoCache, PhotoFolder, Sample, photo_or_next, to_tensor
 from restore_cli.training.losses import gradient_l1, psnr_of_tensors
 from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.recipes import Recipe, from_table

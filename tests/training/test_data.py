@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from restore_cli.errors import NoPhotosFound, TrainingStopped
 from restore_cli.training.config import DataConfig
+from restore_cli.training.crops import random_crop
 from restore_cli.training.data import (
     AgedCrops,
     PhotoFolder,
@@ -17,7 +18,6 @@ from restore_cli.training.data import (
     Together,
     as_detected,
     photo_or_next,
-    random_crop,
     to_tensor,
     unreadable_photos,
 )
