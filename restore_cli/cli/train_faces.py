@@ -30,7 +30,7 @@ def _cut_out(photos: Path, output: Path, config: Path | None) -> Path:
     from restore_cli.errors import WeightsMissing
     from restore_cli.restoration.faces.crops import cut_faces
     from restore_cli.restoration.faces.detection import DOWNLOAD_HINT, FaceDetector
-    from restore_cli.training.data import PhotoFolder
+    from restore_cli.training.photo_folder import PhotoFolder
     from restore_cli.training.runs import TrainRequest, resolved
 
     _, _, stage = resolved(TrainRequest(stage="faces", clean=photos, output=output, config=config))

@@ -94,6 +94,9 @@ class DataConfig:
     """Probability that a crop is put together of four photos: as large and as sharp as few training photos are."""
     validation_photos: int = 16
     """Photos kept apart for validation, chosen by their names' hash."""
+    part: tuple[float, float] = (0.0, 1.0)
+    """Which of the others to train on, as shares of them in the order of their names' hash: so that two networks learn
+    from different photos."""
     validation_crop: int = 256
     cache_mb: int = 1500
     """Memory for decoded photos in each worker process."""
@@ -103,6 +106,8 @@ class DataConfig:
             raise ValueError(f"crop is {self.crop}, validation_crop {self.validation_crop}: multiples of 32, please")
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"scale is {self.scale}, not (smallest, largest)")
+        if not 0 <= self.part[0] < self.part[1] <= 1:
+            raise ValueError(f"part is {self.part}, not two shares such as (0.0, 0.7)")
 
 
 def from_table(kind: type[T], table: dict[str, Any], where: str) -> T:

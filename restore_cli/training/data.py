@@ -6,11 +6,10 @@ and a resumed run goes on with the very sample it would have seen. Photos are de
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -21,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from restore_cli import imaging
-from restore_cli.errors import NoPhotosFound, PhotoUnreadable, TrainingStopped
+from restore_cli.errors import PhotoUnreadable, TrainingStopped
 from restore_cli.networks.tone import thumbnail
 from restore_cli.training.ageing import to_rgb8
 from restore_cli.training.config import DataConfig
@@ -51,45 +50,6 @@ class NoPhotoReadable(TrainingStopped):
 def to_tensor(pixels: Pixels) -> Tensor:
     """(H, W, 3) uint8 to (3, H, W) float32 in [-1, 1]."""
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).float().div_(127.5).sub_(1)
-
-
-@dataclass(frozen=True)
-class PhotoFolder:
-    """The photos below a folder, split by name into those trained on and those kept for validation."""
-
-    training: tuple[Path, ...]
-    validation: tuple[Path, ...]
-
-    @classmethod
-    def find(cls, folder: Path, *, validation: int = 0) -> PhotoFolder:
-        """All photos of a format that is known here, subfolders included; a name with a dot in front is no photo.
-
-        Raises NoPhotosFound if there are none, TrainingStopped if no more than validation keeps apart.
-        """
-        return cls.split(photos_below(folder), folder, validation=validation)
-
-    @classmethod
-    def split(cls, paths: Sequence[Path], folder: Path, *, validation: int) -> PhotoFolder:
-        """`paths` of `folder`, some kept for validation; raises as `find`."""
-        if not paths:
-            hint = "name a folder with photos in it or in its subfolders"
-            raise NoPhotosFound(f"{folder} holds no photos", hint=hint, path=folder)
-        by_hash = sorted(paths, key=lambda p: hashlib.sha256(p.name.encode("utf-8", "surrogateescape")).digest())
-        kept = set(by_hash[:validation])
-        training = tuple(p for p in paths if p not in kept)
-        if not training:
-            raise TrainingStopped(
-                f"{folder} holds {len(paths)} photos, and {validation} are kept for validation",
-                hint="give a folder with more photos, or lower validation_photos in the [data] table",
-                path=folder,
-            )
-        return cls(training, tuple(by_hash[:validation]))
-
-
-def photos_below(folder: Path) -> list[Path]:
-    """Files below a folder whose suffix is that of an image format, in the order of their names."""
-    found = (p for p in folder.rglob("*") if imaging.format_of_suffix(p.suffix) and not p.name.startswith("."))
-    return sorted(p for p in found if p.is_file())
 
 
 class PhotoCache:

@@ -16,11 +16,12 @@ from torch.utils.data import Dataset
 from restore_cli.networks.unet import UNet
 from restore_cli.training import losses
 from restore_cli.training.config import DataConfig, LoopConfig
-from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, validation_samples
+from restore_cli.training.data import AgedCrops, Sample, validation_samples
 from restore_cli.training.labelled import LabelledCrops, find_pairs, labelled_samples
 from restore_cli.training.metrics import detection_scores
 from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
+from restore_cli.training.photo_folder import PhotoFolder
 from restore_cli.training.sheets import ROWS, Row
 from restore_cli.training.stage import Batch, Losses, Player
 from restore_cli.weights.network_file import save_network
@@ -70,7 +71,7 @@ class DetectionStage(ABC):
             self.photos = find_pairs(pairs, validation=data.validation_photos)
         else:
             assert clean is not None
-            self.photos = PhotoFolder.find(clean, validation=data.validation_photos)
+            self.photos = PhotoFolder.find(clean, validation=data.validation_photos, part=data.part)
         self.damage = DamageOutlines.load(damage) if damage else None
         self.logit_shift = config.logit_shift
         self._validation: dict[str, list[Sample]] | None = None

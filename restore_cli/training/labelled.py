@@ -19,14 +19,8 @@ from restore_cli import imaging
 from restore_cli.errors import NoPhotosFound
 from restore_cli.training.config import DataConfig
 from restore_cli.training.crops import Pixels, make_grey
-from restore_cli.training.data import (
-    PhotoCache,
-    PhotoFolder,
-    Sample,
-    photo_or_next,
-    photos_below,
-    to_tensor,
-)
+from restore_cli.training.data import PhotoCache, Sample, photo_or_next, to_tensor
+from restore_cli.training.photo_folder import PhotoFolder, photos_below
 
 log = logging.getLogger(__name__)
 MASK_ENDING = "_mask"

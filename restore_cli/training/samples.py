@@ -15,8 +15,9 @@ from restore_cli.errors import UsageProblem
 from restore_cli.imaging import Carried, Photo
 from restore_cli.training.ageing import AgeingTargets, make_folder
 from restore_cli.training.config import CONFIGS, DataConfig, LoopConfig, from_table, read_config
-from restore_cli.training.data import AgedCrops, PhotoFolder
+from restore_cli.training.data import AgedCrops
 from restore_cli.training.outlines import DamageOutlines
+from restore_cli.training.photo_folder import PhotoFolder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +58,9 @@ def write_samples(
     Gives each number when its files are written. Raises NoPhotosFound, TrainingStopped (too few photos, none readable),
     PhotoUnwritable.
     """
-    paths = PhotoFolder.find(photos, validation=settings.data.validation_photos).training
-    crops = AgedCrops(paths, settings.data, seed=settings.seed, damage=damage)
+    data = settings.data
+    paths = PhotoFolder.find(photos, validation=data.validation_photos, part=data.part).training
+    crops = AgedCrops(paths, data, seed=settings.seed, damage=damage)
     for number, files in targets:
         sample = crops[number]
         for path in files.paths:

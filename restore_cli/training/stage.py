@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from restore_cli.training.config import DataConfig, LoopConfig
-from restore_cli.training.data import PhotoFolder
+from restore_cli.training.photo_folder import PhotoFolder
 from restore_cli.training.sheets import Row
 
 Batch = dict[str, Tensor]

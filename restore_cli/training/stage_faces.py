@@ -20,9 +20,10 @@ from torch.utils.data import Dataset
 from restore_cli.networks import FaceGenerator, SpadeConfig
 from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.crops import Pixels, make_grey
-from restore_cli.training.data import PhotoCache, PhotoFolder, Sample, photo_or_next, to_tensor
+from restore_cli.training.data import PhotoCache, Sample, photo_or_next, to_tensor
 from restore_cli.training.losses import gradient_l1, psnr_of_tensors
 from restore_cli.training.model_folder import declare_roles
+from restore_cli.training.photo_folder import PhotoFolder
 from restore_cli.training.recipes import Recipe, from_table
 from restore_cli.training.stage import Batch, Losses, Player
 from restore_cli.training.synthesis import age
@@ -91,7 +92,7 @@ class FaceStage:
     def __init__(self, *, config: FaceStageConfig, loop: LoopConfig, data: DataConfig, crops: Path) -> None:
         """crops: a folder of aligned faces as `cut_faces` writes it. Raises TrainingStopped if it holds too few."""
         self.config, self.loop, self.data = config, loop, data
-        self.photos = PhotoFolder.find(crops, validation=data.validation_photos)
+        self.photos = PhotoFolder.find(crops, validation=data.validation_photos, part=data.part)
         torch.manual_seed(loop.seed)
         self.networks = nn.ModuleDict({"generator": FaceGenerator(config.network)})
         self.frozen = nn.ModuleDict()

@@ -17,10 +17,11 @@ from restore_cli.networks import VAE, Fusion, FusionConfig, Mapping, ScratchUNet
 from restore_cli.networks.fusion import octaves
 from restore_cli.networks.half_size import SHRINK, shrunk
 from restore_cli.training.config import DataConfig, LoopConfig
-from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, validation_samples
+from restore_cli.training.data import AgedCrops, Sample, validation_samples
 from restore_cli.training.losses import dissimilarity, laplacian_l1, psnr_of_tensors, root_error
 from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
+from restore_cli.training.photo_folder import PhotoFolder
 from restore_cli.training.preparation import Preparation
 from restore_cli.training.stage import Batch, Losses, Player
 from restore_cli.weights.network_file import save_network
@@ -82,7 +83,7 @@ class FusionStage:
                 hint=f"take at least 2 octaves, and a crop that is a multiple of {multiple}",
             )
         self.config, self.loop, self.data = config, loop, data
-        self.photos = PhotoFolder.find(clean, validation=data.validation_photos)
+        self.photos = PhotoFolder.find(clean, validation=data.validation_photos, part=data.part)
         self.damage = DamageOutlines.load(damage) if damage else None
         torch.manual_seed(loop.seed)
         self.networks = nn.ModuleDict({"fusion": start or Fusion(config.network)})

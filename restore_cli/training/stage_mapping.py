@@ -22,10 +22,11 @@ from restore_cli.networks import VAE, VGG19, Mapping, MappingConfig, ScratchUNet
 from restore_cli.networks.discriminator import Discriminator, DiscriminatorConfig
 from restore_cli.training.adversary import fool, tell_apart
 from restore_cli.training.config import DataConfig, LoopConfig
-from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, validation_samples
+from restore_cli.training.data import AgedCrops, Sample, validation_samples
 from restore_cli.training.losses import dissimilarity, gradient_l1, laplacian_l1, perceptual, psnr_of_tensors
 from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
+from restore_cli.training.photo_folder import PhotoFolder
 from restore_cli.training.preparation import Preparation
 from restore_cli.training.sheets import ROWS, Row
 from restore_cli.training.stage import Batch, Losses, Player
@@ -96,7 +97,7 @@ class MappingStage:
         self.config, self.loop, self.data = config, loop, data
         self.name = "stage2" if config.branch == "scratch" else f"stage2_{config.branch}"
         _refuse_other_latents(config.network.latent, vae_a=vae_a, vae_b=vae_b)
-        self.photos = PhotoFolder.find(clean, validation=data.validation_photos)
+        self.photos = PhotoFolder.find(clean, validation=data.validation_photos, part=data.part)
         self.damage = DamageOutlines.load(damage) if damage else None
         torch.manual_seed(loop.seed)
         vaes = {"vae_a": vae_a, "vae_b": vae_b}

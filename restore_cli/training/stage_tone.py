@@ -16,10 +16,11 @@ from torch.utils.data import Dataset
 from restore_cli.networks import ScratchUNet, ToneConfig, ToneNet
 from restore_cli.networks.tone import correct, thumbnail
 from restore_cli.training.config import DataConfig, LoopConfig
-from restore_cli.training.data import AgedCrops, PhotoFolder, Sample, validation_samples
+from restore_cli.training.data import AgedCrops, Sample, validation_samples
 from restore_cli.training.losses import psnr_of_tensors, root_error
 from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
+from restore_cli.training.photo_folder import PhotoFolder
 from restore_cli.training.preparation import Preparation, fill_damage
 from restore_cli.training.stage import Batch, Losses, Player
 from restore_cli.training.thumbnails import DetectedThumbnails
@@ -59,7 +60,7 @@ class ToneStage:
     ) -> None:
         """detector: tells the damage, in training and validation. start: go on from this one, whatever its size."""
         self.config, self.loop, self.data = config, loop, data
-        self.photos = PhotoFolder.find(clean, validation=data.validation_photos)
+        self.photos = PhotoFolder.find(clean, validation=data.validation_photos, part=data.part)
         self.damage = DamageOutlines.load(damage) if damage else None
         self.networks = nn.ModuleDict({"tone": start or ToneNet(config.network)})
         self.networks.requires_grad_(True)

@@ -22,10 +22,11 @@ from restore_cli.networks.discriminator import Discriminator, DiscriminatorConfi
 from restore_cli.training import chance
 from restore_cli.training.adversary import fool, tell_apart
 from restore_cli.training.config import DataConfig, LoopConfig
-from restore_cli.training.data import AgedCrops, PhotoFolder, RealCrops, Sample, Together, validation_samples
+from restore_cli.training.data import AgedCrops, RealCrops, Sample, Together, validation_samples
 from restore_cli.training.losses import gradient_l1, kl_to_unit_gaussian, lsgan, perceptual, psnr_of_tensors
 from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
+from restore_cli.training.photo_folder import PhotoFolder
 from restore_cli.training.sheets import ROWS, Row
 from restore_cli.training.stage import Batch, Losses, Player
 from restore_cli.weights.network_file import save_network
@@ -75,7 +76,7 @@ class VAEStage:
     ) -> None:
         """old: real old photos; None trains VAE A on aged photos alone. vgg: for the perceptual loss."""
         self.config, self.loop, self.data = config, loop, data
-        self.photos = PhotoFolder.find(clean, validation=data.validation_photos)
+        self.photos = PhotoFolder.find(clean, validation=data.validation_photos, part=data.part)
         self.old = PhotoFolder.find(old) if old else None
         self.damage = DamageOutlines.load(damage) if damage else None
         if config.latent_gan and self.old is None:

@@ -78,7 +78,8 @@ def test_what_a_training_run_saw_can_be_shown(clean: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize("seed", [None, 5])
 def test_samples_are_those_of_the_data_loader_pixel_by_pixel(clean: Path, tmp_path: Path, seed: int | None) -> None:
     from restore_cli.training.config import DataConfig
-    from restore_cli.training.data import AgedCrops, PhotoFolder
+    from restore_cli.training.data import AgedCrops
+    from restore_cli.training.photo_folder import PhotoFolder
 
     data = DataConfig(crop=32, context=8, scale=(0.6, 1.0), recipe={"name": "mixed"}, validation_photos=1)
     (tmp_path / "stage2.run.json").write_text(json.dumps({"settings": {"data": asdict(data), "loop": {"seed": 3}}}))

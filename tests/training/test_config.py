@@ -26,6 +26,15 @@ def test_shipped_files_fit(file: Path) -> None:
     from_table(STAGE_CONFIGS[file.stem.split("_")[1]], table["stage"], "stage")
 
 
+@pytest.mark.parametrize("detector", ["small_detector", "long_detector"])
+@pytest.mark.parametrize("second_look", ["small_second-look", "finetune_second-look"])
+def test_the_second_look_learns_from_photos_that_the_detector_has_not_seen(detector: str, second_look: str) -> None:
+    first, second = (
+        read_config(CONFIGS / f"{name}.toml", name.split("_")[1])["data"]["part"] for name in (detector, second_look)
+    )
+    assert first[1] <= second[0]
+
+
 @pytest.mark.parametrize(
     ("table", "word"),
     [({"step": 5}, "step"), ({"steps": "many"}, "steps"), ({"steps": True}, "steps"), ({"betas": [0.5, "x"]}, "betas")],
@@ -104,6 +113,8 @@ def test_the_published_recipes_are_as_published() -> None:
         (LoopConfig, {"ema": 1.0}, "ema"),
         (DataConfig, {"crop": 50}, "crop"),
         (DataConfig, {"scale": [1.0, 0.5]}, "scale"),
+        (DataConfig, {"part": [0.7, 0.7]}, "part"),
+        (DataConfig, {"part": [0.0, 1.5]}, "part"),
     ],
 )
 def test_impossible_values_are_usage_problems(kind: type, table: dict[str, object], word: str) -> None:

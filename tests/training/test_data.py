@@ -13,7 +13,6 @@ from restore_cli.training.config import DataConfig
 from restore_cli.training.crops import random_crop
 from restore_cli.training.data import (
     AgedCrops,
-    PhotoFolder,
     RealCrops,
     Together,
     as_detected,
@@ -22,6 +21,7 @@ from restore_cli.training.data import (
     unreadable_photos,
 )
 from restore_cli.training.feed import StepSampler
+from restore_cli.training.photo_folder import PhotoFolder
 from restore_cli.training.recipes import MIXED
 from restore_cli.training.synthesis import age
 
@@ -186,6 +186,27 @@ def test_validation_photos_are_chosen_by_name_and_not_trained_on(photos: Path) -
     assert len(split.validation) == 2
     assert not set(split.validation) & set(split.training)
     assert len(set(split.validation) & set(again.validation)) >= 1
+
+
+def test_two_parts_have_no_photo_in_common_and_a_new_photo_moves_few(photos: Path) -> None:
+    def parts() -> tuple[set[Path], set[Path]]:
+        near, far = (PhotoFolder.find(photos, validation=1, part=part) for part in ((0.0, 0.7), (0.7, 1.0)))
+        assert near.validation == far.validation
+        return set(near.training), set(far.training)
+
+    first, second = parts()
+    everything = PhotoFolder.find(photos, validation=1)
+    assert first
+    assert second
+    assert not first & second
+    assert first | second == set(everything.training)
+    Image.new("RGB", (40, 40)).save(photos / "zzz.png")
+    assert len(first & parts()[1]) + len(second & parts()[0]) <= 1
+
+
+def test_a_part_without_photos_stops_training(photos: Path) -> None:
+    with pytest.raises(TrainingStopped, match="is none"):
+        PhotoFolder.find(photos, part=(0.0, 0.01))
 
 
 def test_a_small_photo_is_enlarged() -> None:

@@ -13,8 +13,9 @@ from tests_training_photos import write_photos
 from restore_cli.cli.main import main
 from restore_cli.networks import ScratchUNet, ToneConfig, ToneNet, UNetConfig
 from restore_cli.training.config import DataConfig
-from restore_cli.training.data import AgedCrops, PhotoFolder
+from restore_cli.training.data import AgedCrops
 from restore_cli.training.model_folder import declare_roles
+from restore_cli.training.photo_folder import PhotoFolder
 from restore_cli.training.thumbnails import DetectedThumbnails
 from restore_cli.weights.network_file import load_network, save_network
 
