@@ -26,7 +26,7 @@ class PhotoFolder:
         more than validation keeps apart, or none in that part.
         """
         found = cls.split(photos_below(folder), folder, validation=validation)
-        return found if part == (0.0, 1.0) else replace(found, training=_part_of(found.training, part, folder))
+        return replace(found, training=_part_of(found.training, part, folder))
 
     @classmethod
     def split(cls, paths: Sequence[Path], folder: Path, *, validation: int) -> PhotoFolder:
