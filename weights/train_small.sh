@@ -30,7 +30,6 @@ train detector "${length}_detector"
 train second-look small_second-look --init "$out" # of either length
 train second-look finetune_second-look --init "$out"
 train tone "${length}_tone"
-train tone finetune_tone --init "$out" # with the masks of the detector
 train stage1 "${length}_stage1" --old "$old"
 train stage2 "${length}_stage2" --vae "$out"
 train fusion small_fusion --init "$out" # of either length

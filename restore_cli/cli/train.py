@@ -90,9 +90,7 @@ def tone(
     clean: Clean,
     init: Annotated[
         str | None,
-        typer.Option(
-            metavar="MODEL", help="Name or folder: its detector, if any, tells damage; its tone network goes on."
-        ),
+        typer.Option(metavar="MODEL", help="Name or folder: its tone network goes on."),
     ] = None,
     damage: Damage = None,
     **options: Any,

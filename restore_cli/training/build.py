@@ -122,13 +122,9 @@ def _tone(request: TrainRequest, common: dict[str, Any]) -> Stage:
     if request.init is None:
         return ToneStage(**common)
     model = resolve_model(request.init)
-    imitated = "tone" in model.roles and "detector" not in model.roles
-    detector = None if imitated else _of_kind(model.path("detector"), ScratchUNet)
-    if "tone" not in model.roles:
-        return ToneStage(**common, detector=detector)
     start = _of_kind(model.path("tone"), ToneNet)
     common["config"] = replace(common["config"], network=start.config)
-    return ToneStage(**common, detector=detector, start=start)
+    return ToneStage(**common, start=start)
 
 
 def _fusion(request: TrainRequest, common: dict[str, Any]) -> Stage:

@@ -36,9 +36,6 @@ STAGE_CONFIGS: dict[str, type[Any]] = {
     "faces": FaceStageConfig,
 }
 
-FINE_TUNED = ("detector", "tone")
-"""Stages that have settings of their own for going on from a model."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class TrainRequest:
@@ -55,9 +52,9 @@ class TrainRequest:
     pairs: Path | None = None
     """Photos with their masks, detector only."""
     init: str | None = None
-    """Name or folder of a model. Its detector (or a detector's file) is trained on; the second look is one at what that
-    detector says, the tone stage takes its masks, the fusion is of what it restores; all three go on from the model's
-    own network if it has one.
+    """Name or folder of a model. Its detector (or a detector's file) or its tone network is trained on; the second look
+    is one at what that detector says, the fusion is of what it restores; both go on from the model's own network if it
+    has one.
     """
     damage: Path | None = None
     """Folder of damage outlines."""
@@ -79,7 +76,7 @@ def resolved(request: TrainRequest) -> tuple[LoopConfig, DataConfig, Any]:
     """
     if request.config:
         table = read_config(_found(request.config, request.stage), request.stage)
-    elif request.init is not None and request.stage in FINE_TUNED:
+    elif request.init is not None and request.stage == "detector":
         table = read_config(CONFIGS / f"finetune_{request.stage}.toml", request.stage)
     else:
         table = read_config(CONFIGS / f"small_{request.stage}.toml", request.stage)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from restore_cli.networks import ScratchUNet, ToneConfig, ToneNet
+from restore_cli.networks import ToneConfig, ToneNet
 from restore_cli.networks.tone import correct, thumbnail
 from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.data import AgedCrops, Sample, validation_samples
@@ -21,9 +19,8 @@ from restore_cli.training.losses import psnr_of_tensors, root_error
 from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
 from restore_cli.training.photo_folder import PhotoFolder
-from restore_cli.training.preparation import Preparation, fill_damage
+from restore_cli.training.preparation import fill_damage
 from restore_cli.training.stage import Batch, Losses, Player
-from restore_cli.training.thumbnails import DetectedThumbnails
 from restore_cli.weights.network_file import save_network
 
 VALIDATION_RECIPES = ("published", "realistic")
@@ -31,19 +28,15 @@ VALIDATION_RECIPES = ("published", "realistic")
 
 @dataclass(frozen=True, kw_only=True)
 class ToneStageConfig:
-    """The network; its loss is the root of the mean squared error of each photo. The rest is for training with a
-    detector's masks; without a detector they are imitated.
-    """
+    """The network; its loss is the root of the mean squared error of each photo."""
 
     network: ToneConfig = field(default_factory=ToneConfig)
-    threshold: tuple[float, float] = (0.3, 0.6)
-    """Range of the threshold drawn for each detected mask."""
-    true_share: float = 0.15
-    """Share of the samples that get the true mask, as with `restore --mask`."""
 
 
 class ToneStage:
-    """Photos, nearly whole, are aged at the size of the crop and shrunk to the network's thumbnail."""
+    """Photos, nearly whole, are aged at the size of the crop and shrunk to the network's thumbnail; a detector's masks
+    are imitated.
+    """
 
     name = "tone"
 
@@ -55,18 +48,15 @@ class ToneStage:
         data: DataConfig,
         clean: Path,
         damage: Path | None,
-        detector: ScratchUNet | None = None,
         start: ToneNet | None = None,
     ) -> None:
-        """detector: tells the damage, in training and validation. start: go on from this one, whatever its size."""
+        """start: go on from this one, whatever its size."""
         self.config, self.loop, self.data = config, loop, data
         self.photos = PhotoFolder.find(clean, validation=data.validation_photos, part=data.part)
         self.damage = DamageOutlines.load(damage) if damage else None
         self.networks = nn.ModuleDict({"tone": start or ToneNet(config.network)})
         self.networks.requires_grad_(True)
-        self.frozen = nn.ModuleDict({} if detector is None else {"detector": detector})
-        self.detector = detector
-        self.preparation = Preparation(detector=detector, tone=None, fills=True, margin_px=0)
+        self.frozen = nn.ModuleDict()
         self._validation: dict[str, list[Sample]] | None = None
 
     def players(self) -> tuple[Player, ...]:
@@ -83,16 +73,12 @@ class ToneStage:
 
     def dataset(self) -> Dataset[Sample]:
         """Aged crops of the training photos; a crop stands for the whole photo, so it has no context."""
-        side, data = self.config.network.thumbnail, replace(self.data, context=0)
-        common: dict[str, Any] = {"seed": self.loop.seed, "damage": self.damage}
-        if self.detector is None:
-            return AgedCrops(self.photos.training, data, **common, surroundings_px=side)
-        return DetectedThumbnails(
-            AgedCrops(self.photos.training, data, **common),
-            copy.deepcopy(self.detector),
-            side=side,
-            threshold=self.config.threshold,
-            true_share=self.config.true_share,
+        return AgedCrops(
+            self.photos.training,
+            replace(self.data, context=0),
+            seed=self.loop.seed,
+            damage=self.damage,
+            surroundings_px=self.config.network.thumbnail,
         )
 
     def validate(self, networks: nn.ModuleDict) -> dict[str, float]:
@@ -114,14 +100,13 @@ class ToneStage:
         return figures | {"sound_psnr_db": float(np.mean(sound))}
 
     def _scores(self, networks: nn.ModuleDict, aged: Tensor, clean: Tensor, mask: Tensor) -> tuple[float, float]:
-        """PSNR of the sound part of a thumbnail, before and after; damage as the detector tells it, if there is one."""
+        """PSNR of the sound part of a thumbnail, before and after, its damage known."""
         side = self.config.network.thumbnail
         device = next(networks.parameters()).device
         whole, damage = aged[None].to(device), mask[None].to(device)
-        found = self.preparation.mask_in_use(whole, damage)
         tone = networks["tone"]
         assert isinstance(tone, ToneNet)
-        transforms = tone(thumbnail(whole, fill_damage(whole, found), found, side))
+        transforms = tone(thumbnail(whole, fill_damage(whole, damage), damage, side))
         small, wanted, sound = sound_thumbnails(whole, clean[None].to(device), damage, side)
         corrected = correct(small, transforms, top=0, left=0, height=side, width=side).clamp(-1, 1)
         return psnr_of_tensors(small, wanted, sound), psnr_of_tensors(corrected, wanted, sound)
