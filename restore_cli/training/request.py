@@ -77,7 +77,7 @@ def resolved(request: TrainRequest) -> tuple[LoopConfig, DataConfig, Any]:
     if request.config:
         table = read_config(_found(request.config, request.stage), request.stage)
     elif request.init is not None and request.stage == "detector":
-        table = read_config(CONFIGS / f"finetune_{request.stage}.toml", request.stage)
+        table = read_config(CONFIGS / "finetune_detector.toml", request.stage)
     else:
         table = read_config(CONFIGS / f"small_{request.stage}.toml", request.stage)
     unknown = set(table) - {"loop", "data", "stage"}
