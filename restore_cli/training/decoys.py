@@ -18,6 +18,8 @@ from restore_cli.training.recipes import Recipe
 
 MOST_GROUPS = 3
 MOST_OF_A_KIND = 8
+PATCH_PX = (2, 30)
+"""Radius at scale 1: from a button to a shirt."""
 
 
 def with_decoys(scene: Picture, rng: np.random.Generator, recipe: Recipe, scale: float) -> Picture:
@@ -44,7 +46,7 @@ def _dots(photo: DamagedPrint, canvas: Canvas, count: int) -> None:
 
 
 def _patches(photo: DamagedPrint, canvas: Canvas, count: int) -> None:
-    radii = np.array([photo.scale * log_uniform(photo.rng, 2, 12) for _ in range(count)])
+    radii = np.array([photo.scale * log_uniform(photo.rng, *PATCH_PX) for _ in range(count)])
     for outline in strokes.blobs(photo.rng, photo.anywhere(count), radii, photo.rng.uniform(0.1, 0.6)):
         strokes.fill(canvas, outline)
 
