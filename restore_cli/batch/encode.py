@@ -33,7 +33,7 @@ class Encoded:
     mask: bytes | None = None
     overlay: bytes | None = None
     notes: tuple[str, ...] = ()
-    """What the format had no place for."""
+    """What else was changed to read it and write it: nothing where the result is the original file."""
 
 
 Encode = Callable[[Job, bytes, Photo, Processed, Model, EncodeOptions], Encoded]
@@ -60,7 +60,7 @@ def encode_photo(
         strip_metadata=options.strip_metadata,
         provenance=None if processed.unchanged else _provenance(model),
     )
-    return Encoded(result=stream.getvalue(), mask=mask, notes=notes)
+    return Encoded(result=stream.getvalue(), mask=mask, notes=(*photo.carried.notes, *notes))
 
 
 def encode_mask(
@@ -73,7 +73,7 @@ def encode_mask(
         stream = io.BytesIO()
         write(replace_pixels(photo, processed.pixels), stream, format="png", strip_metadata=options.strip_metadata)
         overlay = stream.getvalue()
-    return Encoded(result=_grey_png(processed.grey), overlay=overlay)
+    return Encoded(result=_grey_png(processed.grey), overlay=overlay, notes=photo.carried.notes)
 
 
 def _grey_png(grey: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:

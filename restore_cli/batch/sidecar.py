@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -23,9 +23,13 @@ def sidecar(
     model: Model,
     settings: Mapping[str, Any],
     size: tuple[int, int],
+    notes: Sequence[str],
     now: datetime | None = None,
 ) -> bytes:
-    """The file's content, UTF-8 JSON. size: (width, height). now: for the date, the current time by default."""
+    """The file's content, UTF-8 JSON.
+
+    size: (width, height). notes: what was done otherwise than asked. now: for the date, the current time by default.
+    """
     moment = (now or datetime.now(timezone.utc)).astimezone(timezone.utc)
     facts = {
         "tool": {"name": "oldphoto", "version": restore_cli.__version__},
@@ -38,7 +42,7 @@ def sidecar(
         "mask": job.given_mask.name if job.given_mask else "detected",
         "damaged_fraction": processed.damaged_fraction,
         "faces": [dict(face) for face in processed.faces],
-        "notes": list(processed.notes),
+        "notes": list(notes),
         "date": moment.isoformat(timespec="seconds"),
     }
     return json.dumps(facts, indent=2).encode() + b"\n"

@@ -241,7 +241,7 @@ class Worker:
             size=(width, height),
             damaged_fraction=processed.damaged_fraction,
             faces=processed.faces,
-            notes=(*photo.carried.notes, *processed.notes, *encoded.notes),
+            notes=(*encoded.notes, *processed.notes),
             pictures=pictures,
         )
         if job.target is None:
@@ -272,6 +272,7 @@ class Worker:
                 model=self.model,
                 settings=self._settings(job),
                 size=result.size,
+                notes=result.notes,
             )
         contents[job.target] = encoded.result
         return {path: content for path, content in contents.items() if path is not None and content is not None}

@@ -291,6 +291,17 @@ class TestSideFiles:
         assert np.array_equal(mask, pixels[:, :, 0])
         assert row.damaged_fraction == 2 / 16
 
+    def test_sidecar_and_row_tell_a_conversion_but_not_of_an_unchanged_photo(
+        self, tmp_path: Path, out: Path, order_for: OrderFor
+    ) -> None:
+        (tmp_path / "in").mkdir()
+        for name, level in (("black.png", 0), ("light.png", 200)):
+            Image.new("L", (24, 16), level).convert("1", dither=Image.Dither.NONE).save(tmp_path / "in" / name)
+        rows = run(tmp_path / "in", order_for(), out, sidecar=True)
+        told = ("Black and white (1 bit) became 8-bit grey.",)
+        assert [(row.status, row.notes) for row in rows] == [("unchanged", ()), ("done", told)]
+        assert [json.loads((out / name).read_text())["notes"] for name in ("black.json", "light.json")] == [[], [*told]]
+
     def test_sidecar_says_where_the_result_comes_from(self, photos: Path, out: Path, order_for: OrderFor) -> None:
         run(photos, order_for(), out, sidecar=True)
         facts = json.loads((out / "sub" / "c.json").read_text())

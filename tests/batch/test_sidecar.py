@@ -19,7 +19,6 @@ def content(now: datetime) -> bytes:
         mask=np.zeros((2, 3), bool),
         damaged_fraction=0.25,
         faces=({"box": (1, 2, 3, 4), "score": 0.9, "action": "refined"},),
-        notes=("a note",),
     )
     return sidecar(
         Job(source=Path("in/a.jpg"), target=Path("out/a.png"), key="a.png"),
@@ -29,6 +28,7 @@ def content(now: datetime) -> bytes:
         model=Model(name="tiny", sha256="0" * 64),
         settings={"strength": 1.0},
         size=(3, 2),
+        notes=("a note",),
         now=now,
     )
 
