@@ -55,6 +55,7 @@ class DetectingProcessor:
     def load(self) -> None:
         """Raises WeightsMissing, WeightsDamaged, UsageProblem (device)."""
         from restore_cli.restoration.detector import ScratchDetector
+        from restore_cli.restoration.memory import warn_if_held
 
         self._detector = ScratchDetector.load(
             self.model_name,
@@ -62,6 +63,7 @@ class DetectingProcessor:
             precision=self.precision,
             max_memory_bytes=self.max_memory_bytes,
         )
+        warn_if_held(str(self._detector.device), self.max_memory_bytes)
 
     def process(self, photo: Photo, mask: NDArray[np.bool_] | None) -> Processed:
         """A mask given by hand is of no use here and left alone. Raises OutOfMemory for this photo alone."""

@@ -65,6 +65,7 @@ class RestoringProcessor:
 
     def load(self) -> None:
         """Raises WeightsMissing, WeightsDamaged, UsageProblem (device)."""
+        from restore_cli.restoration.memory import warn_if_held
         from restore_cli.restoration.restorer import Restorer
 
         self._restorer = Restorer.load(
@@ -73,6 +74,7 @@ class RestoringProcessor:
             precision=self.precision,
             max_memory_bytes=self.max_memory_bytes,
         )
+        warn_if_held(self._restorer.device_name, self.max_memory_bytes)
         if self._restorer.device_name != "cpu":
             self.photos_at_once = max(2, min(MOST_AT_ONCE, os.cpu_count() or 1))
         if self.restore.faces == "auto" and (missing := _missing_for_faces(self._restorer.model)):

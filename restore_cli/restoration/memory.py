@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import sys
 from pathlib import Path
 
 import torch
 
+log = logging.getLogger(__name__)
 AUTO_SHARE = 0.5
 """Of the free memory, what `--max-memory auto` takes."""
 FALLBACK_BYTES = 2 * 2**30
@@ -46,6 +48,15 @@ def working_bytes(device: torch.device, asked: int | None, sharers: int = 1) -> 
     _give_back()
     budget = max(asked - held_bytes(device), 0) if asked is not None else int(free_bytes(device) * AUTO_SHARE)
     return budget // sharers
+
+
+def warn_if_held(device_name: str, asked: int | None) -> None:
+    """Say that a limit cannot be kept where the process holds as much before the first photo."""
+    if asked is not None and asked <= (held := held_bytes(torch.device(device_name))):
+        log.warning(
+            "--max-memory cannot be kept: the program itself holds %.1f GB; photos are done in the smallest pieces",
+            held / 1e9,
+        )
 
 
 def _give_back() -> None:

@@ -152,6 +152,14 @@ def test_format_quality_and_suffix(photos: Path, tmp_path: Path, restore: Restor
     assert low < 0.9 * high
 
 
+@pytest.mark.parametrize(("limit", "warned"), [("1MB", True), ("8GB", False)])
+def test_a_limit_that_cannot_be_kept_is_said(
+    photos: Path, tmp_path: Path, restore: Restore, capsys: pytest.CaptureFixture[str], limit: str, *, warned: bool
+) -> None:
+    assert restore("--max-memory", limit, photos, tmp_path / "out") == 0
+    assert ("--max-memory cannot be kept" in capsys.readouterr().err) == warned
+
+
 def test_faces_on_without_face_weights_is_3_and_says_how_to_get_them(
     photos: Path, tmp_path: Path, restore: Restore, capsys: pytest.CaptureFixture[str]
 ) -> None:
