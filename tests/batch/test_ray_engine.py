@@ -45,6 +45,8 @@ HERE = Path(__file__).parent
 DEADLY = 77
 TOO_BUSY = (b"Starting Ray client server failed", b"ray client connection timeout", b"no answer in 90 seconds")
 """What ends a client's connection where starting its server takes Ray longer than Ray itself allows."""
+RACED = b"psutil.ZombieProcess"
+"""What ends it where a worker of the tests before dies just while Ray counts its processes."""
 
 
 @pytest.fixture(scope="module")
@@ -292,6 +294,8 @@ def test_a_driver_that_is_killed_resumes(photos: Path, tmp_path: Path, cluster: 
 def test_a_cluster_from_outside(photos: Path, tmp_path: Path, cluster: Cluster) -> None:
     outside = f"ray://127.0.0.1:{cluster.head_node._ray_params.ray_client_server_port}"
     ran = subprocess.run(command_line(photos, tmp_path / "out", outside), capture_output=True, check=False)
+    if RACED in ran.stderr:
+        ran = subprocess.run(command_line(photos, tmp_path / "out", outside), capture_output=True, check=False)
     if any(told in ran.stderr for told in TOO_BUSY):
         pytest.skip("Ray could not start a client server in time: this machine is too busy")
     assert ran.returncode == 0, ran.stderr.decode()
