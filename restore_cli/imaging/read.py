@@ -59,12 +59,14 @@ def read(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
 
 
 def read_mask(path: Path, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """A damage mask: white = damaged. Any readable picture will do; from half way to white on a pixel counts as white.
+    """A damage mask: white = damaged. Any readable picture will do; from half way to white on a pixel counts as white,
+    unless it is more than half transparent: strokes on a layer of their own are a mask, too.
 
     size: (height, width) of the photo. Returns (H, W) bool, True where damaged. PhotoUnreadable as `read`, and if the
     mask's size is another.
     """
-    pixels = read(path).pixels
+    photo = read(path)
+    pixels = photo.pixels
     if pixels.shape[:2] != size:
         raise PhotoUnreadable(
             f"{shown(path)}: the mask is {pixels.shape[1]} x {pixels.shape[0]} pixels, its photo {size[1]} x {size[0]}",
@@ -73,7 +75,7 @@ def read_mask(path: Path, size: tuple[int, int]) -> NDArray[np.bool_]:
         )
     half = pixels.shape[2] * (int(np.iinfo(pixels.dtype).max) // 2)
     damaged: NDArray[np.bool_] = pixels.sum(axis=2, dtype=np.uint32) > half
-    return damaged
+    return damaged if photo.alpha is None else damaged & (photo.alpha > np.iinfo(photo.alpha.dtype).max // 2)
 
 
 def pixel_bytes(stream: BinaryIO) -> int:

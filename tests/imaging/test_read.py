@@ -245,6 +245,15 @@ def test_a_mask_is_damaged_where_it_is_white(tmp_path: Path) -> None:
     assert read_mask(tmp_path / "mask.bmp", (1, 4)).tolist() == [[False, False, True, True]]
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_what_is_transparent_in_a_mask_is_no_damage(tmp_path: Path, mode: str) -> None:
+    """A layer with white strokes, saved by an editor: what lies around them is often transparent white."""
+    pixels = np.full((1, 4, 4), 255, np.uint8)
+    pixels[0, :, 3] = (255, 128, 127, 0)
+    Image.fromarray(pixels, "RGBA").convert(mode).save(tmp_path / "mask.png")
+    assert read_mask(tmp_path / "mask.png", (1, 4)).tolist() == [[True, True, False, False]]
+
+
 def test_a_mask_of_another_size_is_refused_with_both_sizes(tmp_path: Path) -> None:
     write_grey(np.zeros((3, 4), np.uint8), tmp_path / "mask.png")
     with pytest.raises(PhotoUnreadable, match="the mask is 4 x 3 pixels, its photo 6 x 5"):
