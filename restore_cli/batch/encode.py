@@ -12,7 +12,15 @@ import numpy as np
 import restore_cli
 from restore_cli.batch.plan import Job
 from restore_cli.batch.processor import Model, Processed
-from restore_cli.imaging import OutputFormat, Photo, Provenance, replace_pixels, write, write_grey
+from restore_cli.imaging import (
+    OutputFormat,
+    Photo,
+    Provenance,
+    format_of_suffix,
+    replace_pixels,
+    write,
+    write_grey,
+)
 from restore_cli.imaging.formats import written_format
 
 
@@ -48,8 +56,8 @@ def encode_photo(
     encoding a JPEG again would change pixels in which nothing was wrong.
     """
     mask = _grey_png(processed.mask.astype(np.uint8) * 255) if job.mask_target else None
-    same_format = written_format(photo.carried.format, job.format) == photo.carried.format
-    if processed.unchanged and same_format and not options.strip_metadata:
+    own, written = photo.carried.format, written_format(photo.carried.format, job.format)
+    if processed.unchanged and written == own and not options.strip_metadata:
         return Encoded(result=original, mask=mask)
     stream = io.BytesIO()
     notes = write(
@@ -60,7 +68,9 @@ def encode_photo(
         strip_metadata=options.strip_metadata,
         provenance=None if processed.unchanged else _provenance(model),
     )
-    return Encoded(result=stream.getvalue(), mask=mask, notes=(*photo.carried.notes, *notes))
+    return Encoded(
+        result=stream.getvalue(), mask=mask, notes=(*photo.carried.notes, *notes, *_other_format(job, own, written))
+    )
 
 
 def encode_mask(
@@ -74,6 +84,14 @@ def encode_mask(
         write(replace_pixels(photo, processed.pixels), stream, format="png", strip_metadata=options.strip_metadata)
         overlay = stream.getvalue()
     return Encoded(result=_grey_png(processed.grey), overlay=overlay, notes=photo.carried.notes)
+
+
+def _other_format(job: Job, own: str, written: str) -> tuple[str, ...]:
+    """A note where the file's content is another than before, and its name, chosen unseen, does not say which."""
+    named = None if job.target is None else format_of_suffix(job.target.suffix)
+    if job.format != "same" or written in (own, named):
+        return ()
+    return (f"Written as {written.upper()}, whatever its name says: {own.upper()} cannot be written here.",)
 
 
 def _grey_png(grey: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from restore_cli.batch.location import Location, UrlPath
 from restore_cli.imaging import format_of_suffix, output_suffix
+from restore_cli.imaging.formats import written_format
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,12 @@ class Naming:
         says_none = format_of_suffix(own_suffix) is None
         new_suffix = own_suffix if self.format == "same" and says_none else output_suffix(own_suffix, self.format)
         return f"{stem}{self.suffix}{new_suffix}"
+
+    def result_format(self, input_name: str) -> str:
+        """`format`, or the one that `result_name` had to choose for the input's, whatever the file turns out to hold."""
+        own = format_of_suffix(Path(input_name).suffix)
+        written = self.format if own is None else written_format(own, self.format)
+        return self.format if written == own else written
 
     def beside(self, target: Location) -> dict[str, Location]:
         """Everything else written with `target`, by role: "mask", "sidecar", "overlay"."""

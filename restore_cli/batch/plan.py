@@ -112,7 +112,8 @@ def folder_job(photo: Found, folder: Location, options: PlanOptions) -> Job:
     """The job for one photo of a run whose output is a folder."""
     naming = options.naming
     below = photo.below.with_name(naming.result_name(photo.below.name))
-    return _job(photo, folder / below, below.as_posix(), naming.format, options)
+    format = naming.result_format(photo.below.name)
+    return _job(photo, folder / below, below.as_posix(), format, options)
 
 
 def check_clashes(jobs: Iterable[Job], destination: Location, reserved: Iterable[Path] = ()) -> None:

@@ -89,6 +89,24 @@ def test_results_come_in_the_order_of_the_plan(
     assert [Path(result.input).stem for result in results] == [str(number) for number in range(20)]
 
 
+@pytest.mark.parametrize("name", ["a.gif", "a.jp2"])
+def test_a_photo_of_another_format_than_its_name_says_is_what_the_new_name_says(
+    tmp_path: Path, out: Path, make_photo: MakePhoto, order_for: OrderFor, name: str
+) -> None:
+    make_photo(tmp_path / "in" / name)  # a JPEG
+    run(tmp_path / "in", order_for(), out)
+    with Image.open(out / "a.png") as image:
+        assert image.format == "PNG"
+
+
+def test_a_name_that_can_only_be_wrong_is_told(tmp_path: Path, out: Path, order_for: OrderFor) -> None:
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (24, 16), (90, 80, 70)).save(tmp_path / "in" / "a.jpg", "GIF")
+    (row,) = run(tmp_path / "in", order_for(), out)
+    assert row.output == str(out / "a.jpg")
+    assert "Written as PNG, whatever its name says: GIF cannot be written here." in row.notes
+
+
 class TestResume:
     def test_nothing_that_is_done_is_redone(self, photos: Path, out: Path, order_for: OrderFor) -> None:
         first = run(photos, order_for(), out)
