@@ -41,7 +41,7 @@ class Naming:
         return f"{stem}{self.suffix}{new_suffix}"
 
     def result_format(self, input_name: str) -> str:
-        """`format`, or the one that `result_name` had to choose for the input's, whatever the file turns out to hold."""
+        """`format`, or the one that `result_name` chose because the input's cannot be written."""
         own = format_of_suffix(Path(input_name).suffix)
         written = self.format if own is None else written_format(own, self.format)
         return self.format if written == own else written

@@ -21,6 +21,7 @@ from restore_cli.imaging.ifd import (
     Directory,
     Field,
     Layout,
+    bytes_at,
     directory_at,
     directory_bytes,
     integer_field,
@@ -32,6 +33,8 @@ ORIENTATION = 0x0112
 MAKER_NOTE = 0x927C
 WIDTH_TAGS = (0x0100, 0xA002)  # ImageWidth, PixelXDimension
 HEIGHT_TAGS = (0x0101, 0xA003)  # ImageLength, PixelYDimension
+EMPTY = b"II*\0\x08\0\0\0" + bytes(6)
+"""A block that says nothing."""
 THUMBNAIL_OFFSET, THUMBNAIL_BYTES = 0x0201, 0x0202
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, INCH = 282, 283, 296, 2
 PREFIX = b"Exif\0\0"
@@ -98,16 +101,36 @@ def resolution_fields(dpi: tuple[float, float], order: ByteOrder) -> list[Field]
     ]
 
 
-def with_only_resolution(dpi: tuple[float, float]) -> bytes:
-    """A new block for containers that can state a resolution in no other way."""
-    layout = Layout("<", False, 8)
-    return block_of(tuple(resolution_fields(dpi, layout.order)), layout)
+def with_resolution(block: bytes, dpi: tuple[float, float]) -> bytes:
+    """The block with this resolution; the block itself if it cannot be understood.
+
+    Its main directory moves to the end, where there is room for more fields, and nothing else moves.
+    """
+    stream = io.BytesIO(block)
+    try:
+        layout = layout_of(stream)
+        if layout.big:
+            return block
+        (count,) = struct.unpack(layout.order + "H", bytes_at(stream, layout.first, 2))
+        table = bytes_at(stream, layout.first + 2, 12 * count)
+    except ValueError:
+        return block
+    stated = resolution_fields(dpi, layout.order)
+    numbers = {struct.pack(layout.order + "H", field.tag) for field in stated}
+    rows = [row for start in range(0, len(table), 12) if (row := table[start : start + 12])[:2] not in numbers]
+    at = len(block) + len(block) % 2
+    behind = directory_bytes(stated, layout.order, at=at + 12 * len(rows))
+    rows += [behind[start : start + 12] for start in range(2, 2 + 12 * len(stated), 12)]
+    rows.sort(key=lambda row: struct.unpack(layout.order + "H", row[:2]))
+    head = block[:4] + struct.pack(layout.order + "I", at) + block[8:].ljust(at - 8, b"\0")
+    return head + struct.pack(layout.order + "H", len(rows)) + b"".join(rows) + behind[2 + 12 * len(stated) :]
 
 
 def corrected(block: bytes, size: tuple[int, int]) -> bytes | None:
     """The block for an upright picture of `size` (height, width) without thumbnail; None if it cannot be understood.
 
-    Orientation becomes 1 and the size tags are set where they exist; the thumbnail, which shows the unrestored picture,
+    Orientation becomes 1, the size tags are set where they exist, and the resolutions of a photo that lay on its side
+    are exchanged; the thumbnail, which shows the unrestored picture,
     is cut off or blanked.
     """
     stream = io.BytesIO(block)
@@ -116,6 +139,8 @@ def corrected(block: bytes, size: tuple[int, int]) -> bytes | None:
         main = directory_at(stream, layout, layout.first)
         below = _exif_directory(stream, layout, main)
         patched = bytearray(block)
+        if orientation_of(main, layout) >= 5:
+            _exchange_resolutions(patched, main)
         for directory in (main, below) if below is not None else (main,):
             _set(patched, layout, directory, (ORIENTATION,), 1)
             _set(patched, layout, directory, WIDTH_TAGS, size[1])
@@ -174,6 +199,12 @@ def _set(patched: bytearray, layout: Layout, directory: Directory, tags: tuple[i
         field = directory.fields.get(tag)
         if field is not None and field.type in INTEGER_CODES and value < 256 ** TYPE_BYTES[field.type]:
             struct.pack_into(layout.order + INTEGER_CODES[field.type], patched, field.at, value)
+
+
+def _exchange_resolutions(patched: bytearray, main: Directory) -> None:
+    across, down = main.fields.get(X_RESOLUTION), main.fields.get(Y_RESOLUTION)
+    if across is not None and down is not None and across.type == down.type == RATIONAL:
+        patched[across.at : across.at + 8], patched[down.at : down.at + 8] = down.data[:8], across.data[:8]
 
 
 def _without_thumbnail(patched: bytearray, stream: BinaryIO, layout: Layout, main: Directory) -> bytes:

@@ -133,7 +133,9 @@ def _segment(data: bytes) -> bytes:
 
 def _boxed_options(carried: Carried, quality: int) -> tuple[dict[str, Any], list[str]]:
     """WebP, AVIF, HEIC, JPEG XL: ICC, EXIF and XMP have boxes of their own, the resolution stands in EXIF."""
-    block = carried.exif or (exif.with_only_resolution(carried.dpi) if carried.dpi else None)
+    block = carried.exif
+    if carried.dpi and (block is None or exif.resolution(block) != carried.dpi):
+        block = exif.with_resolution(block or exif.EMPTY, carried.dpi)
     blocks = {"icc_profile": carried.icc, "exif": block, "xmp": carried.xmp}
     options: dict[str, Any] = {"quality": quality, **{key: data for key, data in blocks.items() if data}}
     lost = ["IPTC"] * (carried.iptc is not None) + [f'the text "{keyword}"' for keyword, _ in carried.texts]

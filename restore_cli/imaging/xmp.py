@@ -27,6 +27,7 @@ ENHANCED = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyEnhanc
 _SMALL_BYTES = 4096
 _EMPTY = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{RDF}"></rdf:RDF></x:xmpmeta>'.encode()
 _HEAD = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
+_MARKS = str.maketrans("\t\n\r", "\x01\x02\x03")
 _TAIL = '\n<?xpacket end="w"?>'
 
 
@@ -107,7 +108,7 @@ def split(packet: bytes, limit: int) -> tuple[bytes, bytes] | None:
         if len(description.toxml().encode("utf-8", "replace")) > _SMALL_BYTES:
             _rdf(extension).appendChild(extension.importNode(description, True))
             _rdf(main).removeChild(description)
-    rest = _root(extension).toxml().encode("utf-8", "replace")
+    rest = _markup(extension).encode("utf-8", "replace")
     digest = hashlib.md5(rest, usedforsecurity=False).hexdigest().upper()
     spaces = f'xmlns:rdf="{RDF}" xmlns:xmpNote="{XMP_NOTE}"'
     _append(main, f'<rdf:Description {spaces} rdf:about="" xmpNote:HasExtendedXMP="{digest}"/>')
@@ -143,7 +144,21 @@ def _check_depth(document: minidom.Document) -> None:
 
 
 def _serialise(document: minidom.Document) -> bytes:
-    return f"{_HEAD}{_root(document).toxml()}{_TAIL}".encode("utf-8", "replace")
+    return f"{_HEAD}{_markup(document)}{_TAIL}".encode("utf-8", "replace")
+
+
+def _markup(document: minidom.Document) -> str:
+    """The root element as XML. minidom, before Python 3.13, writes line breaks in attributes such that readers see
+    spaces; so they go through as characters that no XML can hold, and become references at the end."""
+    for element in document.getElementsByTagName("*"):
+        for name, value in element.attributes.items():
+            if not value.isprintable():
+                element.setAttribute(name, value.translate(_MARKS))
+        for node in element.childNodes:
+            if node.nodeType == minidom.Node.TEXT_NODE:
+                node.data = node.data.replace("\r", "\x03")
+    markup: str = _root(document).toxml()
+    return markup.replace("\x01", "&#9;").replace("\x02", "&#10;").replace("\x03", "&#13;")
 
 
 def _root(document: minidom.Document) -> minidom.Element:

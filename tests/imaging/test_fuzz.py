@@ -17,7 +17,7 @@ from PIL import Image
 
 from restore_cli.errors import PhotoUnreadable
 from restore_cli.imaging import Carried, Photo, Provenance, read, write
-from restore_cli.imaging.exif import with_only_resolution
+from restore_cli.imaging.exif import EMPTY, with_resolution
 from restore_cli.imaging.plugins import prepare_pillow
 
 LIMIT = 10**6
@@ -45,7 +45,9 @@ def _corpus() -> list[bytes]:
     deep = pixels * np.uint16(257)
     files.extend(cv2.imencode(suffix, deep)[1].tobytes() for suffix in (".png", ".tiff"))
     provenance = Provenance(tool_version="1", model_name="m", model_sha256="0")
-    carried = Carried(exif=with_only_resolution((300.0, 300.0)), iptc=b"\x1c\x02\x78\x00\x05goose", dpi=(300.0, 300.0))
+    carried = Carried(
+        exif=with_resolution(EMPTY, (300.0, 300.0)), iptc=b"\x1c\x02\x78\x00\x05goose", dpi=(300.0, 300.0)
+    )
     for name in ("png", "jpg", "tiff", "webp"):
         stream = io.BytesIO()
         write(Photo(deep, None, carried), stream, format=name, provenance=provenance)  # type: ignore[arg-type]

@@ -52,7 +52,7 @@ def test_profiles_in_png_texts_are_unwrapped(
 def test_a_jpeg_that_states_no_resolution_has_none(colours: NDArray[np.uint8], encoded: Encode) -> None:
     """Pillow would invent 72."""
     assert read(encoded(colours, "JPEG")).carried.dpi is None
-    with_exif = encoded(colours, "JPEG", exif=exif.PREFIX + exif.with_only_resolution((240.0, 240.0)))
+    with_exif = encoded(colours, "JPEG", exif=exif.PREFIX + exif.with_resolution(exif.EMPTY, (240.0, 240.0)))
     assert read(with_exif).carried.dpi == (240.0, 240.0)
 
 

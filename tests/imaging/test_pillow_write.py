@@ -66,7 +66,7 @@ def test_webp_keeps_alpha(colours: NDArray[np.uint8]) -> None:
 
 def test_a_lossless_webp_stays_one(colours: NDArray[np.uint8]) -> None:
     stream = io.BytesIO()
-    Image.fromarray(colours).save(stream, "WEBP", lossless=True, exif=exif.with_only_resolution((72.0, 72.0)))
+    Image.fromarray(colours).save(stream, "WEBP", lossless=True, exif=exif.with_resolution(exif.EMPTY, (72.0, 72.0)))
     photo = read(stream.getvalue())
     assert photo.carried.compression == "lossless"
     assert np.array_equal(read(encode(photo, "webp")[0]).pixels, colours)
@@ -116,7 +116,7 @@ def test_bmp_keeps_resolution(colours: NDArray[np.uint8]) -> None:
 def test_plugin_formats_keep_their_metadata(full_photo: Photo, name: str) -> None:
     if not can_write(name):
         pytest.skip(f"{name} cannot be written here")
-    upright = {"exif": exif.with_only_resolution((600.0, 600.0)), "xmp": xmp.with_provenance(None, PROVENANCE)}
+    upright = {"exif": exif.with_resolution(exif.EMPTY, (600.0, 600.0)), "xmp": xmp.with_provenance(None, PROVENANCE)}
     photo = replace(full_photo, carried=replace(full_photo.carried, **upright))
     again = read(encode(photo, name)[0])
     assert again.carried.format == name
@@ -126,3 +126,14 @@ def test_plugin_formats_keep_their_metadata(full_photo: Photo, name: str) -> Non
     assert again.carried.icc is not None
     if name != "jxl":  # JPEG XL stores the meaning of simple profiles and builds them anew
         assert again.carried.icc == photo.carried.icc
+
+
+@pytest.mark.parametrize("with_exif", [True, False])
+def test_a_jpegs_own_resolution_survives_where_only_exif_can_state_it(
+    colours: NDArray[np.uint8], exif_block: Callable[..., bytes], with_exif: bool
+) -> None:
+    """Scanners state it in the JFIF header, beside an EXIF block that says something else or nothing."""
+    block = exif_block(1) if with_exif else None
+    content, _ = encode(Photo(colours, None, Carried(exif=block, dpi=(1200.0, 1200.0))), "webp")
+    assert Image.open(io.BytesIO(content)).getexif()[0x011A] == 1200
+    assert read(content).carried.dpi == (1200.0, 1200.0)

@@ -42,6 +42,17 @@ def test_what_was_there_stays(xmp_packet: bytes) -> None:
     assert said[f"{{{xmp.IPTC_EXTENSION}}}DigitalSourceType"] == xmp.ENHANCED
 
 
+def test_line_breaks_and_tabs_stay_what_they_are() -> None:
+    packet = (
+        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{xmp.RDF}"><rdf:Description rdf:about=""'
+        ' xmlns:f="urn:f" f:caption="Anna&#10;Berta&#9;1931 &lt;\'&#13;"><f:story>One&#13;two\nthree</f:story>'
+        "</rdf:Description></rdf:RDF></x:xmpmeta>"
+    ).encode()
+    said = properties(xmp.with_provenance(packet, PROVENANCE))
+    assert said["{urn:f}caption"] == "Anna\nBerta\t1931 <'\r"
+    assert said["{urn:f}story"] == "One\rtwo\nthree"
+
+
 def test_a_second_restoration_does_not_pile_up(xmp_packet: bytes) -> None:
     once = xmp.with_provenance(xmp_packet, PROVENANCE)
     again = xmp.with_provenance(once, replace(PROVENANCE, model_name="wan2020"))
