@@ -36,8 +36,8 @@ class Conversion:
 def conversion_for(image: Image.Image) -> Conversion:
     """Choose the conversion for a loaded picture. PhotoUnreadable for modes that no conversion keeps whole."""
     mode = image.mode
-    if mode in ("L", "RGB") and "transparency" in image.info:
-        target = "LA" if mode == "L" else "RGBA"
+    if mode in ("1", "L", "RGB") and "transparency" in image.info:
+        target = "RGBA" if mode == "RGB" else "LA"
         return Conversion(target, lambda band: band.convert(target), "One colour was marked transparent: now alpha.")
     if mode in ("L", "LA", "RGB", "RGBA"):
         return Conversion(mode, lambda band: band)

@@ -7,10 +7,12 @@ import functools
 import importlib
 import warnings
 
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 MAX_PIXELS = 500_000_000
 """Largest picture read without being asked for more: 500 megapixels are 1.5 GB as 8-bit RGB."""
+LARGEST_TEXT_BYTES = 64 * 2**20
+"""Of a profile or text in a PNG, unpacked: profiles of printers have several MB, where Pillow would stop at one."""
 
 READABLE = {
     "JPEG": "jpg",
@@ -37,11 +39,13 @@ WRITABLE = {"jpg": "JPEG", "bmp": "BMP", "webp": "WEBP", "avif": "AVIF", "heic":
 def prepare_pillow() -> tuple[str, ...]:
     """Register the optional plugins; the names of the formats that can then be opened.
 
-    Pillow's own size limit is lifted to twice ours, process-wide, because it cannot be given by call: every photo is
-    measured before it is decoded. Its warnings about odd metadata are of no use to somebody with ten thousand photos.
+    Pillow's own size limits are lifted, that of pixels to twice ours, process-wide, because they cannot be given by
+    call: every photo is measured before it is decoded. Its warnings about odd metadata are of no use to somebody with
+    ten thousand photos.
     """
     if Image.MAX_IMAGE_PIXELS is not None:
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, MAX_PIXELS)
+    PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, LARGEST_TEXT_BYTES)
     warnings.filterwarnings("ignore", module=r"PIL\.")
     with contextlib.suppress(ImportError):
         importlib.import_module("pillow_heif").register_heif_opener()

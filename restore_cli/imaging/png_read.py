@@ -16,10 +16,10 @@ GREY, GREY_ALPHA = 0, 4
 PICTURE_CHUNKS = (b"IHDR", b"tRNS", b"IDAT", b"IEND")
 
 
-def is_16_bit(stream: BinaryIO) -> bool:
-    """Whether the header announces 16 bits. The stream must hold a PNG."""
+def bits_of(stream: BinaryIO) -> int:
+    """Bits of a sample, as the header announces them: 1, 2, 4, 8 or 16. The stream must hold a PNG."""
     stream.seek(0)
-    return stream.read(HEADER_BYTES)[24] == 16
+    return stream.read(HEADER_BYTES)[24]
 
 
 def read_16_bit(stream: BinaryIO, orientation: int) -> Canvas:

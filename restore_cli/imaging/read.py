@@ -91,7 +91,7 @@ def pixel_bytes(stream: BinaryIO) -> int:
         return facts.size[0] * facts.size[1] * samples * (2 if max(facts.bits) > 8 else 1)
     with _identified(stream, head) as image:
         samples = SAMPLES_OF_A_PALETTE if image.mode in ("P", "PA") else len(image.getbands())
-        deep = image.mode.startswith("I") or (image.format == "PNG" and png_read.is_16_bit(stream))
+        deep = image.mode.startswith("I") or (image.format == "PNG" and png_read.bits_of(stream) == 16)
         positions: int = image.width * image.height
         return positions * samples * (2 if deep else 1)
 
@@ -106,6 +106,7 @@ def _decoded(stream: BinaryIO, max_pixels: int) -> Photo:
         name = READABLE[image.format or ""]
         _check_size(image.size[::-1], max_pixels)
         notes = _other_pictures(image, name)
+        bits = png_read.bits_of(stream) if name == "png" else 8
         if name == "png":
             _check_png(stream)
         elif name == "jp2":
@@ -113,7 +114,9 @@ def _decoded(stream: BinaryIO, max_pixels: int) -> Photo:
         image.load()
         carried = carried_of(image, name, stream)
         orientation = stored_orientation(carried.exif, name)
-        if name != "png" or not png_read.is_16_bit(stream):
+        if bits in (2, 4) and image.mode == "L" and "transparency" in image.info:
+            image.info["transparency"] *= 255 // (2**bits - 1)  # Pillow stretches the pixels, but not this one
+        if bits != 16:
             return _converted(image, carried, orientation, notes)
     del image  # its pixels, cut to 8 bits, only proved the file whole
     return _photo(png_read.read_16_bit(stream, orientation), carried, notes)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 
@@ -8,13 +9,16 @@ import pytest
 from numpy.typing import NDArray
 
 from restore_cli.errors import PhotoUnreadable
-from restore_cli.imaging import read
+from restore_cli.imaging import Carried, Photo, read, write
 
 
 def png(pixels: NDArray[np.uint16], colour_type: int, *chunks: tuple[bytes, bytes]) -> bytes:
-    height, width = pixels.shape[:2]
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
-    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
+    return packed(rows, pixels.shape[:2], 16, colour_type, *chunks)
+
+
+def packed(rows: bytes, size: tuple[int, int], bits: int, colour_type: int, *chunks: tuple[bytes, bytes]) -> bytes:
+    header = struct.pack(">IIBBBBB", size[1], size[0], bits, colour_type, 0, 0, 0)
     parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
@@ -41,6 +45,23 @@ def test_a_colour_marked_transparent_becomes_alpha(deep: NDArray[np.uint16], col
     assert photo.alpha is not None
     assert np.argwhere(photo.alpha == 0).tolist() == [[3, 4]]
     assert photo.alpha.max() == 65_535
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_a_grey_of_few_bits_marked_transparent_becomes_alpha(bits: int) -> None:
+    rows = b"\0" + bytes([0b00011011])  # of 2 bits: 0 1 2 3
+    photo = read(packed(rows, (1, 8 // bits), bits, 0, (b"tRNS", struct.pack(">H", 1))))
+    assert photo.alpha is not None
+    levels = np.unpackbits(np.frombuffer(rows[1:], np.uint8)).reshape(-1, bits) @ (1 << np.arange(bits)[::-1])
+    assert photo.pixels[0, :, 0].tolist() == [255 * level // (2**bits - 1) for level in levels]
+    assert photo.alpha[0].tolist() == [0 if level == 1 else 255 for level in levels]
+
+
+def test_a_profile_of_several_megabytes_comes_back(deep: NDArray[np.uint16]) -> None:
+    profile = bytes(3_000_000)
+    stream = io.BytesIO()
+    write(Photo(deep, None, Carried(icc=profile)), stream)
+    assert read(stream.getvalue()).carried.icc == profile
 
 
 def test_profiles_draw_no_comments_from_the_decoder(
