@@ -127,7 +127,9 @@ def _decoded_tiff(stream: BinaryIO, max_pixels: int) -> Photo:
     _check_size(facts.size, max_pixels)
     notes = ["A preview inside the file was left out."] if facts.previews else []
     if facts.is_raw:
-        raise PhotoUnreadable("it is a camera's raw file", hint="Develop it to a 16-bit TIFF first.")
+        raise PhotoUnreadable(
+            "it is a camera's raw file, or begins with a preview", hint="Develop it to a 16-bit TIFF first."
+        )
     if facts.pages > 1:
         raise PhotoUnreadable(f"the TIFF holds {facts.pages} pages", hint=ONE_PICTURE_HINT)
     carried = carried_of_tiff(facts)
@@ -140,7 +142,7 @@ def _decoded_tiff(stream: BinaryIO, max_pixels: int) -> Photo:
             f" {max(facts.bits)} bits, which have no fixed black and white",
             hint=FEWER_BITS_HINT,
         )
-    with _identified(stream, b"") as image:
+    with _identified_tiff(stream, facts) as image:
         image.info.pop("xmp", None)  # Pillow would also obey an orientation that stands only there, against all viewers
         image.load()  # turns the picture upright
         photo = _converted(image, carried, 1, notes)
@@ -175,6 +177,17 @@ def _identified(stream: BinaryIO, head: bytes) -> Image.Image:
     except Image.DecompressionBombError as error:
         found = re.search(r"\d+", str(error))
         raise _too_large(f"{int(found[0]):,}" if found else "far too many", MAX_PIXELS) from error
+
+
+def _identified_tiff(stream: BinaryIO, facts: tiff_facts.TiffFacts) -> Image.Image:
+    try:
+        return Image.open(stream, formats=("TIFF",))
+    except UnidentifiedImageError as error:
+        raise PhotoUnreadable(
+            f"this kind of TIFF is not read here ({facts.samples} samples of {max(facts.bits)} bits for each pixel,"
+            f" PhotometricInterpretation {facts.photometric}, Compression {facts.compression})",
+            hint="Convert it first, for example with: magick IN.tif -colorspace sRGB -depth 16 OUT.tif",
+        ) from error
 
 
 def _format_hint(head: bytes) -> str:

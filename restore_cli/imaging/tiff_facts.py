@@ -11,7 +11,7 @@ from restore_cli.imaging.ifd import INTEGER_CODES, ByteOrder, Directory, Layout,
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 XMP, IPTC, ICC = 700, 33723, 34675
-NEW_SUBFILE_TYPE, SUBFILE_TYPE, DNG_VERSION = 254, 255, 50706
+NEW_SUBFILE_TYPE, SUBFILE_TYPE, SUB_PICTURES, DNG_VERSION = 254, 255, 330, 50706
 REDUCED, PAGE_MASK = 1, 4
 
 UNCOMPRESSED, LZW, DEFLATE, OLD_DEFLATE, PACKBITS, LZMA, ZSTD = 1, 5, 8, 32946, 32773, 34925, 50000
@@ -82,6 +82,7 @@ def facts_of(stream: BinaryIO) -> TiffFacts:
         return numbers(tag, (default,))[0]
 
     height, width, samples = number(257, 0), number(256, 0), number(277, 1)
+    has_others = bool(kinds) or SUB_PICTURES in first.fields  # alone, a picture is no preview, whatever it calls itself
     is_tiled, tile = 322 in first.fields, (max(number(323, 1), 1), max(number(322, 1), 1))
     return TiffFacts(
         order=layout.order,
@@ -102,7 +103,7 @@ def facts_of(stream: BinaryIO) -> TiffFacts:
         byte_counts=numbers(325 if is_tiled else 279, ()),
         pages=1 + sum(not kind & (REDUCED | PAGE_MASK) for kind in kinds),
         previews=sum(bool(kind & REDUCED) for kind in kinds),
-        is_raw=DNG_VERSION in first.fields or bool(_kind(first, layout) & REDUCED),
+        is_raw=DNG_VERSION in first.fields or (bool(_kind(first, layout) & REDUCED) and has_others),
         exif=exif.of_tiff(stream, layout, first),
         xmp=_data(first, XMP),
         iptc=_data(first, IPTC),

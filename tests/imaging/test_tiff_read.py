@@ -178,6 +178,22 @@ def test_a_raw_file_is_refused(tmp_path: Path, colours: NDArray[np.uint8]) -> No
         read(path)
 
 
+def test_a_single_picture_is_no_preview_whatever_it_calls_itself(tmp_path: Path, colours: NDArray[np.uint8]) -> None:
+    tifffile.imwrite(tmp_path / "scan.tif", colours, photometric="rgb", subfiletype=1)
+    assert np.array_equal(read(tmp_path / "scan.tif").pixels, colours)
+    with tifffile.TiffWriter(tmp_path / "raw.tif") as file:
+        file.write(colours[::4, ::4], photometric="rgb", subfiletype=1)
+        file.write(colours, photometric="rgb")
+    with pytest.raises(PhotoUnreadable, match="begins with a preview"):
+        read(tmp_path / "raw.tif")
+
+
+def test_kinds_that_are_not_read_are_not_called_damaged(deep: NDArray[np.uint16]) -> None:
+    with pytest.raises(PhotoUnreadable, match=r"not read here \(3 samples of 16 bits .* 8,") as caught:
+        read(by_tifffile(deep, photometric="cielab"))
+    assert "sRGB" in caught.value.hint
+
+
 def test_missing_and_short_strips_are_noticed(deep: NDArray[np.uint16]) -> None:
     data = by_tifffile(deep, photometric="rgb", compression="zlib", rowsperstrip=8)
     page = tifffile.TiffFile(io.BytesIO(data)).pages.first
