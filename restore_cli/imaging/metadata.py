@@ -9,6 +9,8 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from restore_cli.imaging import exif, iptc, xmp
+from restore_cli.imaging.boxes import jp2_blocks, jxl_xmp
+from restore_cli.imaging.gif_read import gif_blocks
 from restore_cli.imaging.photo import Carried
 from restore_cli.imaging.tiff_facts import KEPT_COMPRESSIONS, TiffFacts
 
@@ -30,8 +32,27 @@ def carried_of_tiff(facts: TiffFacts) -> Carried:
     )
 
 
+def complete(image: Image.Image, name: str, stream: BinaryIO) -> None:
+    """Put into a picture's `info`, under Pillow's names, what Pillow leaves in the file."""
+    blocks: dict[str, bytes] = {}
+    if name == "jp2":
+        blocks = jp2_blocks(stream)
+    elif name == "gif":
+        blocks = gif_blocks(stream)
+    elif name == "jxl" and (packet := jxl_xmp(stream)):
+        blocks = {"xmp": packet}
+    if "icc" in blocks:
+        image.info.setdefault("icc_profile", blocks["icc"])
+    if "iptc" in blocks:
+        image.info.setdefault("photoshop", {iptc.RESOURCE: iptc.records_of(blocks["iptc"])})
+    for key in ("exif", "xmp"):
+        if key in blocks and not image.info.get(key):
+            image.info[key] = blocks[key]
+
+
 def carried_of(image: Image.Image, name: str, stream: BinaryIO) -> Carried:
-    """Everything but the notes, for other formats. The picture must be loaded: PNG keeps some of it behind the pixels.
+    """Everything but the notes, for other formats. The picture must be loaded (PNG keeps some of it behind the pixels)
+    and complete.
 
     name: our name of the format. stream: the file.
     """
@@ -42,7 +63,7 @@ def carried_of(image: Image.Image, name: str, stream: BinaryIO) -> Carried:
         format=name,
         icc=image.info.get("icc_profile") or None,
         exif=block,
-        xmp=_xmp_packet(image) or (_jxl_xmp(stream) if name == "jxl" else None),
+        xmp=_xmp_packet(image),
         iptc=_iptc_records(image, texts),
         dpi=_upright_dpi(dpi, stored_orientation(block, name)),
         texts=_other_texts(image, texts),
@@ -77,19 +98,6 @@ def _xmp_packet(image: Image.Image) -> bytes | None:
         except xmp.XmpError:
             return bytes(packet)
     return bytes(packet)
-
-
-def _jxl_xmp(stream: BinaryIO) -> bytes | None:
-    """The "xml " box of a JPEG XL container (ISO 18181-2), which the plugin writes but does not read."""
-    stream.seek(0)
-    while len(head := stream.read(8)) == 8:
-        size, kind = struct.unpack(">I4s", head)
-        if size < 8:  # the last box, a very large one, or no container at all
-            return None
-        if kind == b"xml ":
-            return stream.read(size - 8)
-        stream.seek(size - 8, 1)
-    return None
 
 
 def _xmp_extension(image: Image.Image, packet: bytes) -> bytes:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from restore_cli.errors import PhotoUnreadable
-from restore_cli.imaging import png_read, tiff_facts, tiff_read
+from restore_cli.imaging import boxes, png_read, pnm_read, tiff_facts, tiff_read
 from restore_cli.imaging.canvas import Canvas
 from restore_cli.imaging.decode import FEWER_BITS_HINT, conversion_for, fill
-from restore_cli.imaging.metadata import carried_of, carried_of_tiff, stored_orientation
+from restore_cli.imaging.metadata import carried_of, carried_of_tiff, complete, stored_orientation
 from restore_cli.imaging.naming import shown
 from restore_cli.imaging.photo import Carried, Photo
 from restore_cli.imaging.plugins import MAX_PIXELS, READABLE, prepare_pillow
@@ -25,6 +25,9 @@ HEAD_BYTES = 64
 SAMPLES_OF_A_PALETTE = 4
 """At most: its colours may have alpha."""
 DAMAGED_HINT = "Copy the file again from where it came from, or open it in another program and save it anew."
+TO_8_BITS = "{} bits a channel could only be read as 8 in {}."
+DEEP_READERS = {"png": png_read.read_16_bit, "ppm": pnm_read.read_deep}
+"""For more than 8 bits, where Pillow would cut them."""
 ONE_PICTURE_HINT = "Split it into single pictures first, for example with: magick IN OUT-%03d.png"
 
 
@@ -91,7 +94,7 @@ def pixel_bytes(stream: BinaryIO) -> int:
         return facts.size[0] * facts.size[1] * samples * (2 if max(facts.bits) > 8 else 1)
     with _identified(stream, head) as image:
         samples = SAMPLES_OF_A_PALETTE if image.mode in ("P", "PA") else len(image.getbands())
-        deep = image.mode.startswith("I") or (image.format == "PNG" and png_read.bits_of(stream) == 16)
+        deep = image.mode.startswith("I") or _bits(image, READABLE[image.format or ""], stream) > 8
         positions: int = image.width * image.height
         return positions * samples * (2 if deep else 1)
 
@@ -106,20 +109,35 @@ def _decoded(stream: BinaryIO, max_pixels: int) -> Photo:
         name = READABLE[image.format or ""]
         _check_size(image.size[::-1], max_pixels)
         notes = _other_pictures(image, name)
-        bits = png_read.bits_of(stream) if name == "png" else 8
+        bits = _bits(image, name, stream)
         if name == "png":
             _check_png(stream)
-        elif name == "jp2":
-            _check_jpeg_2000(image, stream)
+        elif name == "jp2" and bits > 8 and image.mode in ("RGB", "RGBA", "LA", "YCbCr"):
+            raise PhotoUnreadable(f"JPEG 2000 colour of {bits} bits", hint="Convert it to a 16-bit TIFF first.")
         image.load()
+        complete(image, name, stream)
         carried = carried_of(image, name, stream)
         orientation = stored_orientation(carried.exif, name)
         if bits in (2, 4) and image.mode == "L" and "transparency" in image.info:
             image.info["transparency"] *= 255 // (2**bits - 1)  # Pillow stretches the pixels, but not this one
-        if bits != 16:
+        if bits <= 8 or name not in DEEP_READERS:
+            notes += [TO_8_BITS.format(bits, name.upper())] if bits > 8 and name != "jp2" else []
             return _converted(image, carried, orientation, notes)
     del image  # its pixels, cut to 8 bits, only proved the file whole
-    return _photo(png_read.read_16_bit(stream, orientation), carried, notes)
+    return _photo(DEEP_READERS[name](stream, orientation), carried, notes)
+
+
+def _bits(image: Image.Image, name: str, stream: BinaryIO) -> int:
+    """Bits of a channel as the file stores them, where Pillow may give others; else 8."""
+    if name == "png":
+        return png_read.bits_of(stream)
+    if name == "ppm":
+        return 16 if pnm_read.white_of(stream) > 255 else 8
+    if name == "jp2":
+        return boxes.jp2_bits(stream)
+    if name == "avif":
+        return boxes.avif_bits(stream)
+    return int(image.info.get("bit_depth", 8))  # of HEIC's plugin
 
 
 def _decoded_tiff(stream: BinaryIO, max_pixels: int) -> Photo:
@@ -150,7 +168,7 @@ def _decoded_tiff(stream: BinaryIO, max_pixels: int) -> Photo:
         tiff_read.stretch_to_16_bits(photo.pixels, facts.bits[0])
     elif max(facts.bits) > 8:
         carried = photo.carried
-        lost = f"{max(facts.bits)} bits a channel could only be read as 8 in this kind of TIFF."
+        lost = TO_8_BITS.format(max(facts.bits), "this kind of TIFF")
         return replace(photo, carried=replace(carried, notes=(*carried.notes, lost)))
     return photo
 
@@ -224,16 +242,6 @@ def _check_png(stream: BinaryIO) -> None:
     """Compare all checksums: Pillow skips those of the pixels, and one wrong bit there shifts the colours."""
     stream.seek(0)
     Image.open(stream, formats=("PNG",)).verify()
-
-
-def _check_jpeg_2000(image: Image.Image, stream: BinaryIO) -> None:
-    """Refuse what Pillow would cut to 8 bits: colour of more bits."""
-    stream.seek(0)
-    start = stream.read(2**16)
-    size_marker = start.find(b"\xff\x4f\xff\x51")  # the depth of the first channel stands 42 bytes on (SIZ)
-    depth = (start[size_marker + 42] & 0x7F) + 1 if 0 <= size_marker < len(start) - 42 else 0
-    if depth > 8 and image.mode in ("RGB", "RGBA", "LA", "YCbCr"):
-        raise PhotoUnreadable(f"JPEG 2000 colour of {depth} bits", hint="Convert it to a 16-bit TIFF first.")
 
 
 def _short(error: Exception) -> str:

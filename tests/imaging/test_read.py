@@ -220,17 +220,6 @@ def test_one_wrong_bit_in_a_png_is_noticed(colours: NDArray[np.uint8], encoded: 
         read(bytes(data))
 
 
-def test_deep_jpeg_2000_colour_is_refused(colours: NDArray[np.uint8], encoded: Encode) -> None:
-    """Pillow would hand out its upper 8 bits without a word."""
-    skip_without("JPEG2000")
-    data = bytearray(encoded(colours, "JPEG2000"))
-    at = data.index(b"\xff\x4f\xff\x51") + 42
-    for channel in range(3):
-        data[at + 3 * channel] = 15
-    with pytest.raises(PhotoUnreadable, match="colour of 16 bits"):
-        read(bytes(data))
-
-
 def test_reading_leaves_pillows_own_limit_in_place() -> None:
     """The host program of the library keeps a guard against bombs."""
     prepare_pillow()
