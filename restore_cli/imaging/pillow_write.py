@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from restore_cli.errors import PhotoUnwritable
-from restore_cli.imaging import exif, iptc, xmp
+from restore_cli.imaging import exif, grey_profile, iptc, xmp
 from restore_cli.imaging.photo import Carried, Photo
 from restore_cli.imaging.plugins import WRITABLE
 
@@ -33,7 +34,13 @@ def write_by_pillow(photo: Photo, name: str, file: BinaryIO, quality: int) -> li
             f"{width} x {height} pixels are too many for {name.upper()}", hint="Choose --format png or --format tiff."
         )
     pixels, notes = _for_8_bits(photo, name)
-    options, more = _OPTIONS[name](photo.carried, quality)
+    carried, is_grey = photo.carried, photo.pixels.shape[2] == 1
+    if name == "webp" and is_grey and carried.icc and grey_profile.is_grey(carried.icc):
+        pixels, note = _as_srgb(pixels, carried.icc)
+        carried, notes = replace(carried, icc=None), [*notes, note]
+    options, more = _OPTIONS[name](carried, quality)
+    if name == "avif" and is_grey:
+        options["subsampling"] = "4:0:0"
     # Through memory: Pillow writes to real files by descriptor and then cannot tell a full disk from a bug.
     encoded = io.BytesIO()
     Image.fromarray(np.squeeze(pixels, 2) if pixels.shape[2] == 1 else pixels).save(encoded, WRITABLE[name], **options)
@@ -55,6 +62,14 @@ def _for_8_bits(photo: Photo, name: str) -> tuple[NDArray[np.uint8], list[str]]:
         notes.append(f"Transparent parts were laid on white: {name.upper()} has no alpha.")
         pixels = _on_white(pixels, alpha)
     return pixels, notes
+
+
+def _as_srgb(pixels: NDArray[np.uint8], profile: bytes) -> tuple[NDArray[np.uint8], str]:
+    """Grey, with or without alpha, for a format that shows it as colour; and a note."""
+    grey = grey_profile.to_srgb(pixels[:, :, :1], profile)
+    if grey is None:
+        return pixels, "The ICC profile, which cannot be understood, was left out."
+    return np.concatenate([grey, pixels[:, :, 1:]], axis=2), "Grey became sRGB by its ICC profile: WEBP has no grey."
 
 
 def to_8_bits(values: NDArray[Any]) -> NDArray[np.uint8]:

@@ -94,6 +94,19 @@ def icc() -> bytes:
 
 
 @pytest.fixture
+def linear_grey_icc() -> bytes:
+    """A profile of grey pixels that are proportional to light."""
+    white = struct.pack(">3i", *(round(value * 65_536) for value in (0.9642, 1, 0.8249)))
+    tags = {b"wtpt": b"XYZ " + bytes(4) + white, b"kTRC": b"curv" + bytes(8)}
+    table, data, start = struct.pack(">I", len(tags)), b"", 128 + 4 + 12 * len(tags)
+    for name, content in tags.items():
+        table += name + struct.pack(">II", start + len(data), len(content))
+        data += content
+    head = struct.pack(">I4sI4s4s4s", start + len(data), b"lcms", 0x02400000, b"mntr", b"GRAY", b"XYZ ")
+    return (head.ljust(36, b"\0") + b"acsp" + bytes(28) + white).ljust(128, b"\0") + table + data
+
+
+@pytest.fixture
 def xmp_packet() -> bytes:
     """A packet with a scanner's tool name, a source type, and a namespace nobody knows."""
     return (

@@ -137,3 +137,30 @@ def test_a_jpegs_own_resolution_survives_where_only_exif_can_state_it(
     content, _ = encode(Photo(colours, None, Carried(exif=block, dpi=(1200.0, 1200.0))), "webp")
     assert Image.open(io.BytesIO(content)).getexif()[0x011A] == 1200
     assert read(content).carried.dpi == (1200.0, 1200.0)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_grey_with_a_profile_looks_the_same_in_webp(linear_grey_icc: bytes, alpha: bool) -> None:
+    """WebP has no grey, and viewers ignore a grey profile on its colour."""
+    ramp = np.repeat(np.arange(0, 256, 8, dtype=np.uint8), 32).reshape(32, 32, 1)
+    cover = np.full((32, 32), 200, np.uint8) if alpha else None
+    carried = Carried(format="webp", icc=linear_grey_icc, compression="lossless")
+    content, notes = encode(Photo(ramp, cover, carried), "webp")
+    back = read(content)
+    light = ramp[:, :, 0] / 255
+    srgb = 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)  # IEC 61966-2-1
+    assert np.abs(back.pixels[:, :, 1] - srgb).max() < 1
+    assert (back.alpha is not None) == alpha
+    assert back.carried.icc is None
+    assert notes == ["Grey became sRGB by its ICC profile: WEBP has no grey."]
+    _, notes = encode(Photo(ramp, cover, replace(carried, icc=b"a".ljust(16) + b"GRAY, and no more")), "webp")
+    assert notes == ["The ICC profile, which cannot be understood, was left out."]
+
+
+def test_grey_stays_grey_in_avif(linear_grey_icc: bytes, colours: NDArray[np.uint8]) -> None:
+    if not can_write("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    content, _ = encode(Photo(colours[:, :, :1], None, Carried(icc=linear_grey_icc)), "avif")
+    flags = content[content.index(b"av1C") + 6]
+    assert flags & 0x10  # monochrome (AV1 codec configuration, section 2.3)
+    assert Image.open(io.BytesIO(content)).info["icc_profile"] == linear_grey_icc
