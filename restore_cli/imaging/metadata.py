@@ -12,6 +12,7 @@ from restore_cli.imaging import exif, iptc, xmp
 from restore_cli.imaging.boxes import jp2_blocks, jxl_xmp
 from restore_cli.imaging.gif_read import gif_blocks
 from restore_cli.imaging.photo import Carried
+from restore_cli.imaging.png_colour import colour_chunks
 from restore_cli.imaging.tiff_facts import KEPT_COMPRESSIONS, TiffFacts
 
 _DPCM_TO_DPI = 2.54
@@ -67,7 +68,7 @@ def carried_of(image: Image.Image, name: str, stream: BinaryIO) -> Carried:
         iptc=_iptc_records(image, texts),
         dpi=_upright_dpi(dpi, stored_orientation(block, name)),
         texts=_other_texts(image, texts),
-        png_colour=_png_colour(image.info) if name == "png" else (),
+        png_colour=colour_chunks(image.info, stream) if name == "png" else (),
         compression="lossless" if name == "webp" and _is_lossless_webp(stream) else None,
     )
 
@@ -149,25 +150,14 @@ def _upright_dpi(dpi: tuple[float, float] | None, orientation: int) -> tuple[flo
 
 
 def _other_texts(image: Image.Image, texts: dict[str, str]) -> tuple[tuple[str, str], ...]:
-    comment = image.info.get("comment")
-    if isinstance(comment, bytes) and comment:
-        return (("Comment", comment.decode("utf-8", "surrogateescape")),)
+    comments = [data for name, data in getattr(image, "applist", []) if name == "COM"] or [image.info.get("comment")]
+    if any(comments):
+        return tuple(("Comment", comment.decode("utf-8", "surrogateescape")) for comment in comments if comment)
     return tuple(
         (keyword, str(text))
         for keyword, text in texts.items()
         if keyword not in _NOT_TEXTS and not keyword.startswith(_PROFILE_TEXT)
     )
-
-
-def _png_colour(info: dict[str | tuple[int, int], Any]) -> tuple[tuple[bytes, bytes], ...]:
-    chunks: list[tuple[bytes, bytes]] = []
-    if "srgb" in info:
-        chunks.append((b"sRGB", bytes([info["srgb"]])))
-    if "gamma" in info:
-        chunks.append((b"gAMA", struct.pack(">I", round(info["gamma"] * 100_000))))
-    if "chromaticity" in info:
-        chunks.append((b"cHRM", struct.pack(">8I", *(round(value * 100_000) for value in info["chromaticity"]))))
-    return tuple(chunks)
 
 
 def _is_lossless_webp(stream: BinaryIO) -> bool:

@@ -27,9 +27,10 @@ class Carried:
     dpi: tuple[float, float] | None = None
     """Horizontal and vertical resolution in dots per inch."""
     texts: tuple[tuple[str, str], ...] = ()
-    """Text beside the standards above: PNG's (keyword, text) pairs, a JPEG's ("Comment", text)."""
+    """Text beside the standards above: PNG's (keyword, text) pairs, a JPEG's ("Comment", text), with
+    surrogate escapes for bytes that are no UTF-8."""
     png_colour: tuple[tuple[bytes, bytes], ...] = ()
-    """PNG only: its sRGB, gAMA and cHRM chunks as (name, data)."""
+    """PNG only: its cICP, sRGB, gAMA and cHRM chunks as (name, data)."""
     compression: str | None = None
     """How the pixels were packed: "none", "lzw" or "deflate" in a TIFF, "lossless" in a WebP; None: anything else."""
     notes: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ from restore_cli.imaging.photo import Carried, Photo
 from restore_cli.imaging.plugins import WRITABLE
 
 SEGMENT_BYTES = 65_533
+APP1, COMMENT = b"\xff\xe1", b"\xff\xfe"
 _XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
 LONGEST_SIDE = {"jpg": 65_500, "webp": 16_383, "avif": 65_536}
 WITHOUT_ALPHA = ("jpg", "bmp")
@@ -112,13 +113,14 @@ def _jpeg_options(carried: Carried, quality: int) -> tuple[dict[str, Any], list[
         notes += [] if packed else ["XMP was left out: it does not fit into a JPEG."]
     if carried.iptc:
         segments += iptc.app13_segments(carried.iptc)
-    if segments:
-        options["extra"] = segments
     for keyword, text in carried.texts:
-        if keyword == "Comment" and len(text) < SEGMENT_BYTES // 4:
-            options["comment"] = text.encode("utf-8", "surrogateescape")
+        comment = text.encode("utf-8", "surrogateescape")
+        if keyword == "Comment" and len(comment) <= SEGMENT_BYTES:
+            segments += _segment(comment, COMMENT)
         else:
             notes.append(f'The text "{keyword}" was left out: JPEG has no place for it.')
+    if segments:
+        options["extra"] = segments
     return options, notes
 
 
@@ -142,8 +144,8 @@ def _xmp_segments(packet: bytes) -> bytes:
     )
 
 
-def _segment(data: bytes) -> bytes:
-    return b"\xff\xe1" + struct.pack(">H", 2 + len(data)) + data
+def _segment(data: bytes, kind: bytes = APP1) -> bytes:
+    return kind + struct.pack(">H", 2 + len(data)) + data
 
 
 def _boxed_options(carried: Carried, quality: int) -> tuple[dict[str, Any], list[str]]:
@@ -176,7 +178,7 @@ def _heic_options(carried: Carried, quality: int) -> tuple[dict[str, Any], list[
 
 def _bmp_options(carried: Carried, quality: int) -> tuple[dict[str, Any], list[str]]:
     lost = {"EXIF": carried.exif, "XMP": carried.xmp, "IPTC": carried.iptc, "the ICC profile": carried.icc}
-    names = [name for name, data in lost.items() if data]
+    names = [name for name, data in lost.items() if data] + [f'the text "{keyword}"' for keyword, _ in carried.texts]
     notes = [f"Left out, as BMP has no place for it: {', '.join(names)}."] if names else []
     return ({"dpi": carried.dpi} if carried.dpi else {}), notes
 

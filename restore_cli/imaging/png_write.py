@@ -50,8 +50,9 @@ def _chunk(file: BinaryIO, kind: bytes, data: bytes) -> None:
 
 
 def _carried_chunks(carried: Carried) -> Iterator[tuple[bytes, bytes]]:
-    if not carried.icc:
-        yield from carried.png_colour
+    for kind, data in carried.png_colour:
+        if not carried.icc or kind == b"cICP":  # which goes before a profile
+            yield kind, data
     if carried.icc:
         yield b"iCCP", b"ICC profile\0\0" + zlib.compress(carried.icc)
     if carried.dpi:
@@ -65,7 +66,14 @@ def _carried_chunks(carried: Carried) -> Iterator[tuple[bytes, bytes]]:
         yield b"zTXt", b"Raw profile type iptc\0\0" + zlib.compress(iptc.raw_profile(carried.iptc).encode())
     for keyword, text in carried.texts:
         name = keyword.encode("latin-1", "replace")[:79].replace(b"\0", b" ").strip() or b"Comment"
-        yield b"iTXt", name + b"\0\0\0\0\0" + text.encode("utf-8", "replace")
+        yield b"iTXt", name + b"\0\0\0\0\0" + _utf_8(text)
+
+
+def _utf_8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # a JPEG's comment, most likely in Latin-1
+        return text.encode("utf-8", "surrogateescape").decode("latin-1").encode()
 
 
 def _filtered_blocks(photo: Photo) -> Iterator[bytes]:

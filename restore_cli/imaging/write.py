@@ -18,6 +18,7 @@ from restore_cli.imaging.naming import shown
 from restore_cli.imaging.photo import Carried, Photo
 from restore_cli.imaging.pillow_write import write_by_pillow
 from restore_cli.imaging.plugins import can_write
+from restore_cli.imaging.png_colour import are_srgb
 from restore_cli.imaging.png_write import write_png
 from restore_cli.imaging.tiff_write import write_tiff
 from restore_cli.imaging.xmp import Provenance
@@ -80,11 +81,14 @@ def _write_file(photo: Photo, name: str, target: Path, quality: int) -> list[str
 def _encode(photo: Photo, name: str, file: BinaryIO, quality: int) -> list[str]:
     if name == "png":
         write_png(photo, file)
-    elif name == "tiff":
-        write_tiff(photo, file)
-    else:
-        return write_by_pillow(photo, name, file, quality)
-    return []
+        return []
+    carried, notes = photo.carried, list[str]()
+    if not carried.icc and not are_srgb(carried.png_colour):
+        notes.append("The PNG's own gamma or colour space was left out: only PNG can name it without a profile.")
+    if name != "tiff":
+        return notes + write_by_pillow(photo, name, file, quality)
+    write_tiff(photo, file)
+    return notes + [f'The text "{keyword}" was left out: TIFF has no place for it.' for keyword, _ in carried.texts]
 
 
 def _pour(buffer: io.BytesIO, target: BinaryIO) -> None:

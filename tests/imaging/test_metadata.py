@@ -68,13 +68,28 @@ def test_a_tiff_resolution_in_centimetres_is_understood(colours: NDArray[np.uint
     assert read(data).carried.dpi == (254.0, 254.0)
 
 
-def test_a_jpeg_comment_in_any_encoding_keeps_its_bytes(colours: NDArray[np.uint8], encoded: Encode) -> None:
-    comment = "Gänse 1931".encode("latin-1")
-    photo = read(encoded(colours, "JPEG", comment=comment))
+@pytest.mark.parametrize("comment", ["Gänse 1931".encode("latin-1"), "ä".encode() * 32_000])
+def test_a_jpeg_comment_in_any_encoding_and_length_keeps_its_bytes(
+    colours: NDArray[np.uint8], encoded: Encode, comment: bytes
+) -> None:
     stream = io.BytesIO()
-    write(photo, stream)
+    assert write(read(encoded(colours, "JPEG", comment=comment)), stream) == ()
     with Image.open(stream) as image:
         assert image.info["comment"] == comment
+
+
+def test_each_of_several_jpeg_comments_stays(colours: NDArray[np.uint8], encoded: Encode) -> None:
+    photo = read(encoded(colours, "JPEG", comment=b"second", extra=b"\xff\xfe\0\x07first"))
+    stream = io.BytesIO()
+    write(photo, stream)
+    assert {text for _, text in read(stream.getvalue()).carried.texts} == {"first", "second"}
+
+
+def test_a_jpeg_comment_that_is_no_utf_8_is_readable_in_a_png(colours: NDArray[np.uint8], encoded: Encode) -> None:
+    stream = io.BytesIO()
+    write(read(encoded(colours, "JPEG", comment="Gänse 1931".encode("latin-1"))), stream, format="png")
+    with Image.open(stream) as image:
+        assert image.text["Comment"] == "Gänse 1931"  # type: ignore[attr-defined]
 
 
 def test_photoshops_block_in_a_jpeg_gives_its_iptc(

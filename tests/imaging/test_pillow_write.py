@@ -103,7 +103,9 @@ def test_exif_beyond_64_kb_loses_the_makers_notes_first(full_photo: Photo, exif_
 
 def test_what_a_format_has_no_place_for_is_said(full_photo: Photo) -> None:
     assert encode(full_photo, "webp")[1] == ['Left out, as the format has no place for it: IPTC, the text "Comment".']
-    assert encode(full_photo, "bmp")[1] == ["Left out, as BMP has no place for it: EXIF, XMP, IPTC, the ICC profile."]
+    assert encode(full_photo, "bmp")[1] == [
+        'Left out, as BMP has no place for it: EXIF, XMP, IPTC, the ICC profile, the text "Comment".'
+    ]
     titled = replace(full_photo, carried=replace(full_photo.carried, texts=(("Title", "Geese"),)))
     assert encode(titled, "jpg")[1] == ['The text "Title" was left out: JPEG has no place for it.']
 

@@ -90,6 +90,12 @@ def test_everything_carried_goes_from_any_container_to_any(
         assert second.texts == (("Comment", "Gänse, 1931"),)
 
 
+def test_texts_that_a_tiff_has_no_place_for_are_told(full_photo: Photo) -> None:
+    assert write(full_photo, io.BytesIO(), format="tiff") == (
+        'The text "Comment" was left out: TIFF has no place for it.',
+    )
+
+
 def test_pillow_sees_the_same_metadata(full_photo: Photo) -> None:
     """Our reader and writer could agree on the same mistake."""
     for format in CONTAINERS:
