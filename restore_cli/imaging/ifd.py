@@ -76,6 +76,8 @@ class Directory:
     """Position of the following directory, 0 at the end of the chain."""
     next_at: int
     """Where that pointer itself stands."""
+    tags: frozenset[int] = frozenset()
+    """All tags that the directory names, also of fields that were left out."""
 
 
 def layout_of(stream: BinaryIO) -> Layout:
@@ -105,9 +107,11 @@ def directory_at(stream: BinaryIO, layout: Layout, position: int, room: int = DI
         raise ValueError(f"a directory with {count} fields")
     table = bytes_at(stream, position + head, count * field_bytes)
     fields: dict[int, Field] = {}
+    tags = set[int]()
     for index in range(count):
         start = index * field_bytes
         row = table[start : start + field_bytes]
+        tags.add(*struct.unpack(layout.order + "H", row[:2]))
         field = _field(stream, layout, row, position + head + start, room)
         if field is not None:
             fields.setdefault(field.tag, field)
@@ -117,7 +121,7 @@ def directory_at(stream: BinaryIO, layout: Layout, position: int, room: int = DI
         following: int = struct.unpack(layout.word, bytes_at(stream, next_at, struct.calcsize(layout.word)))[0]
     except ValueError:
         following = 0  # EXIF writers exist that leave the last pointer out
-    return Directory(fields, following, next_at)
+    return Directory(fields, following, next_at, frozenset(tags))
 
 
 def directories(stream: BinaryIO, layout: Layout) -> Iterator[Directory]:

@@ -143,7 +143,8 @@ def _bits(image: Image.Image, name: str, stream: BinaryIO) -> int:
 def _decoded_tiff(stream: BinaryIO, max_pixels: int) -> Photo:
     facts = tiff_facts.facts_of(stream)
     _check_size(facts.size, max_pixels)
-    notes = ["A preview inside the file was left out."] if facts.previews else []
+    notes = ["A preview inside the file was left out."] * bool(facts.previews)
+    notes += ["Photoshop's layers were left out; the picture they make stays."] * facts.has_layers
     if facts.is_raw:
         raise PhotoUnreadable(
             "it is a camera's raw file, or begins with a preview", hint="Develop it to a 16-bit TIFF first."

@@ -6,11 +6,12 @@ import functools
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from restore_cli.imaging import exif
+from restore_cli.imaging import exif, iptc
 from restore_cli.imaging.ifd import INTEGER_CODES, ByteOrder, Directory, Layout, directories, layout_of
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 XMP, IPTC, ICC = 700, 33723, 34675
+PHOTOSHOP_RESOURCES, PHOTOSHOP_LAYERS = 34377, 37724
 NEW_SUBFILE_TYPE, SUBFILE_TYPE, SUB_PICTURES, DNG_VERSION = 254, 255, 330, 50706
 REDUCED, PAGE_MASK = 1, 4
 
@@ -50,6 +51,8 @@ class TiffFacts:
     pages: int
     """Pages, previews and masks not counted."""
     previews: int
+    has_layers: bool
+    """Photoshop's, which other programs do not look at."""
     is_raw: bool
     """A camera's raw file, or one whose first page is only a preview: not the photo itself."""
     exif: bytes | None
@@ -103,10 +106,11 @@ def facts_of(stream: BinaryIO) -> TiffFacts:
         byte_counts=numbers(325 if is_tiled else 279, ()),
         pages=1 + sum(not kind & (REDUCED | PAGE_MASK) for kind in kinds),
         previews=sum(bool(kind & REDUCED) for kind in kinds),
+        has_layers=PHOTOSHOP_LAYERS in first.tags,
         is_raw=DNG_VERSION in first.fields or (bool(_kind(first, layout) & REDUCED) and has_others),
         exif=exif.of_tiff(stream, layout, first),
         xmp=_data(first, XMP),
-        iptc=_data(first, IPTC),
+        iptc=_data(first, IPTC) or iptc.records_of(_data(first, PHOTOSHOP_RESOURCES) or b""),
         icc=_data(first, ICC),
     )
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from restore_cli.errors import PhotoUnreadable
-from restore_cli.imaging import read
+from restore_cli.imaging import ifd, iptc, read
 from restore_cli.imaging.ifd import LONG, integer_field
 from restore_cli.imaging.tiff_file import write_tiff_file
 
@@ -168,6 +168,18 @@ def test_a_preview_page_is_no_page(tmp_path: Path, colours: NDArray[np.uint8]) -
     photo = read(path)
     assert np.array_equal(photo.pixels, colours)
     assert photo.carried.notes == ("A preview inside the file was left out.",)
+
+
+def test_what_photoshop_put_beside_the_picture_is_kept_or_told(
+    tmp_path: Path, colours: NDArray[np.uint8], iptc_records: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resources, layers = iptc.resource_block(iptc_records), bytes(2000)
+    tags = [(34377, 1, len(resources), resources, True), (37724, 7, len(layers), layers, True)]
+    tifffile.imwrite(tmp_path / "layers.tif", colours, photometric="rgb", extratags=tags)
+    monkeypatch.setattr(ifd, "DIRECTORY_BYTES", 1000)  # layers may be larger than anything else is read
+    photo = read(tmp_path / "layers.tif")
+    assert photo.carried.iptc == iptc_records
+    assert photo.carried.notes == ("Photoshop's layers were left out; the picture they make stays.",)
 
 
 def test_a_raw_file_is_refused(tmp_path: Path, colours: NDArray[np.uint8]) -> None:
