@@ -75,7 +75,7 @@ def parse_jobs(text: str) -> int | None:
     if text.strip().lower() == "auto":
         return None
     if not re.fullmatch(r"[1-9]\d{0,3}", text, re.ASCII):
-        raise UsageProblem(f"--jobs {text} is no number of photos", hint="Give a number from 1, or auto.")
+        raise UsageProblem(f"--jobs {text} is no number of photos", hint="Give a number from 1 to 9999, or auto.")
     return int(text)
 
 

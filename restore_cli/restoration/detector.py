@@ -84,9 +84,9 @@ class ScratchDetector:
         """Probability of damage (H, W) in [0, 1] for a uint8 or uint16 photo (H, W), (H, W, 1) or (H, W, 3).
 
         resolution: "full" looks at every pixel; N looks at the photo resized so that its short side is about N (256 is
-        the released code's) and enlarges what it found.
+        the released code's) and enlarges what it found. Raises UsageProblem for arrays of another kind.
         """
-        found = np.empty(image.shape[:2], np.float32)
+        found = np.empty(as_colour_planes(image).shape[:2], np.float32)
         for box, probability in self.pieces(image, resolution):
             found[box.slices] = probability
         return found
@@ -96,7 +96,7 @@ class ScratchDetector:
 
         sharers: how many photos share the memory just now.
         """
-        found = np.empty(image.shape[:2], bool)
+        found = np.empty(as_colour_planes(image).shape[:2], bool)
         for box, probability in self.pieces(image, sharers=sharers):
             found[box.slices] = probability >= threshold
         return found

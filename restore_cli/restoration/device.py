@@ -42,9 +42,14 @@ def resolve_device(name: str) -> torch.device:
 
 
 def resolve_precision(name: Precision, device: torch.device) -> torch.dtype:
-    """The dtype the convolutions run in. auto is bfloat16 where the hardware multiplies it faster than float32."""
-    if name != "auto":
+    """The dtype the convolutions run in. auto is bfloat16 where the hardware multiplies it faster than float32.
+
+    Raises UsageProblem for another name.
+    """
+    if name in DTYPES:
         return DTYPES[name]
+    if name != "auto":
+        raise UsageProblem(f"no precision is called {name!r}", hint=f"use auto, {', '.join(DTYPES)}")
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     if device.type == "cpu" and multiplies_bfloat16():

@@ -153,7 +153,7 @@ class Restorer:
         with torch.inference_mode():
             faces = self._face_restorer(settings)
             begun_with = settings if faces is None else replace(settings, strength=1.0)
-            are_small = all(image.size <= LARGEST_BESIDE for image in images)
+            are_small = all(as_colour_planes(image).size <= LARGEST_BESIDE for image in images)
             begin_all = self._begin_in_threads if self.shares_device and are_small else self._begin_in_turn
             begun = begin_all(images, masks, begun_with)
             if faces is None:

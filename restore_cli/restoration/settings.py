@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from restore_cli.errors import UsageProblem
 
@@ -35,6 +35,9 @@ class RestoreSettings:
     """Blend of the result with the photo as it was; 0 gives back its pixels exactly."""
 
     def __post_init__(self) -> None:
+        for name, choices in (("attention", Attention), ("faces", Faces), ("tone", Tone)):
+            if getattr(self, name) not in get_args(choices):
+                raise UsageProblem(f"{name} is {getattr(self, name)!r}", hint=f"give {', '.join(get_args(choices))}")
         for name in ("threshold", "face_strength", "strength"):
             value = getattr(self, name)
             if not 0 <= value <= 1:

@@ -85,8 +85,9 @@ def load_network(path: Path) -> nn.Module:
 def blank_network(header: Header) -> tuple[nn.Module, dict[str, tuple[int, ...]]]:
     """A network whose weights are not filled in, and the shape of each tensor it needs. See `fill_network`.
 
-    Its tensors are never touched, so they take no memory. (On torch's meta device the detector's blur kernel, which no
-    file holds, would be lost, and the first use of that device costs a second.)
+    Its tensors are never touched, so they take no memory, and no random number of the caller's is used up. (On torch's
+    meta device the detector's blur kernel, which no file holds, would be lost, and the first use of that device costs a
+    second.)
     """
     import torch
     from torch.nn import init
@@ -94,9 +95,11 @@ def blank_network(header: Header) -> tuple[nn.Module, dict[str, tuple[int, ...]]
 
     from restore_cli.networks import NETWORKS
 
+    fills = (init.kaiming_uniform_, init.uniform_, init.normal_, torch.Tensor.uniform_, torch.Tensor.normal_)
+
     class WithoutRandomFill(TorchFunctionMode):
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if func in (init.kaiming_uniform_, torch.Tensor.uniform_, torch.Tensor.normal_):
+            if func in fills:
                 return args[0] if args else kwargs["tensor"]
             return func(*args, **(kwargs or {}))
 

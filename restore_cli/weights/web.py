@@ -123,7 +123,7 @@ class _Hops:
     def note(self, headers: http.client.HTTPMessage) -> None:
         if tag := headers.get("X-Linked-Etag"):
             self.linked = tag
-        if size := headers.get("X-Linked-Size"):
+        if (size := headers.get("X-Linked-Size", "")).isdecimal():
             self.linked_size = int(size)
 
 

@@ -27,6 +27,11 @@ def test_precision_by_name():
     assert resolve_precision("auto", CPU) in (torch.float32, torch.bfloat16)
 
 
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(UsageProblem, match="fp8"):
+        resolve_precision("fp8", CPU)
+
+
 @pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="reads what the CPU can do from Linux")
 def test_auto_is_bfloat16_only_where_the_cpu_multiplies_it():
     flags = Path("/proc/cpuinfo").read_text().split()

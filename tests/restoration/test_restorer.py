@@ -1,7 +1,9 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from restore_cli import Restorer, RestoreSettings
 from restore_cli.errors import UsageProblem, WeightsMissing
@@ -94,15 +96,27 @@ def test_patch_attention_is_refused_by_name_where_the_model_has_none(restorer: R
         restorer.restore(PHOTO, SOME_DAMAGE, RestoreSettings(attention="patch"))
 
 
-@pytest.mark.parametrize("image", [PHOTO.astype(np.float32), np.zeros((4, 5, 2), np.uint8), np.zeros(7, np.uint8)])
-def test_other_arrays_are_refused(restorer: Restorer, image: np.ndarray) -> None:
-    with pytest.raises(UsageProblem):
+@pytest.mark.parametrize(
+    "image",
+    [
+        PHOTO.astype(np.float32),
+        np.zeros((4, 5, 2), np.uint8),
+        np.zeros(7, np.uint8),
+        np.zeros((0, 5, 3), np.uint8),
+        PHOTO.tolist(),
+        Image.fromarray(PHOTO),
+    ],
+)
+def test_other_arrays_are_refused(restorer: Restorer, image: Any) -> None:
+    with pytest.raises(UsageProblem, match="an image"):
         restorer.restore(image)
 
 
 def test_a_mask_of_another_size_is_refused(restorer: Restorer) -> None:
     with pytest.raises(UsageProblem, match="mask"):
         restorer.restore(PHOTO, SOME_DAMAGE[:-1])
+    with pytest.raises(UsageProblem, match="mask"):
+        restorer.restore(PHOTO, SOME_DAMAGE.tolist())
 
 
 def test_a_model_without_mapping_is_refused(tmp_path: Path) -> None:
@@ -111,7 +125,7 @@ def test_a_model_without_mapping_is_refused(tmp_path: Path) -> None:
         Restorer.load(tmp_path)
 
 
-@pytest.mark.parametrize("wrong", [{"strength": 1.5}, {"threshold": -0.1}, {"min_face_px": 0}])
-def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
+@pytest.mark.parametrize("wrong", [{"strength": 1.5}, {"threshold": -0.1}, {"min_face_px": 0}, {"tone": "warm"}])
+def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageProblem, match=next(iter(wrong))):
         RestoreSettings(**wrong)

@@ -34,6 +34,14 @@ def vae_file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", SMALL)
+def test_loading_uses_up_no_random_number_of_the_caller(kind: str, tmp_path: Path) -> None:
+    save_network(SMALL[kind](), tmp_path / "network.safetensors")
+    before = torch.get_rng_state()
+    load_network(tmp_path / "network.safetensors")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("kind", SMALL)
 def test_a_network_comes_back_as_it_was(kind: str, tmp_path: Path) -> None:
     network = SMALL[kind]()
     save_network(network, tmp_path / "network.safetensors")
