@@ -93,7 +93,7 @@ class DataConfig:
     mosaic_share: float = 0.0
     """Probability that a crop is put together of four photos: as large and as sharp as few training photos are."""
     validation_photos: int = 16
-    """Photos kept apart for validation, chosen by their names' hash."""
+    """Photos kept apart for validation, chosen by their names' hash; of few photos at most a fifth."""
     part: tuple[float, float] = (0.0, 1.0)
     """Which of the others to train on, as shares of them in the order of their names' hash: so that two networks learn
     from different photos."""

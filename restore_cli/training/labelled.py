@@ -24,8 +24,6 @@ from restore_cli.training.photo_folder import PhotoFolder, photos_below
 
 log = logging.getLogger(__name__)
 MASK_ENDING = "_mask"
-LARGEST_VALIDATION_SHARE = 0.2
-"""Labels are dear: at most this share of them is kept apart."""
 
 
 def find_pairs(folder: Path, *, validation: int) -> PhotoFolder:
@@ -43,8 +41,7 @@ def find_pairs(folder: Path, *, validation: int) -> PhotoFolder:
         )
     if len(labelled) < len(photos):
         log.warning("%d of %d photos in %s have no mask: left out", len(photos) - len(labelled), len(photos), folder)
-    kept = min(validation, int(LARGEST_VALIDATION_SHARE * len(labelled)) or min(1, len(labelled) - 1))
-    return PhotoFolder.split(labelled, folder, validation=kept)
+    return PhotoFolder.split(labelled, folder, validation=validation)
 
 
 def mask_beside(photo: Path) -> Path:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from restore_cli import imaging
 from restore_cli.errors import NoPhotosFound, TrainingStopped
+
+logger = logging.getLogger(__name__)
+LARGEST_VALIDATION_SHARE = 0.2
+"""Who has few photos wants most of them trained on."""
 
 
 @dataclass(frozen=True)
@@ -22,28 +27,23 @@ class PhotoFolder:
     def find(cls, folder: Path, *, validation: int = 0, part: tuple[float, float] = (0.0, 1.0)) -> PhotoFolder:
         """All photos of a format that is known here, subfolders included; a name with a dot in front is no photo.
 
-        part: which of those trained on, as in DataConfig. Raises NoPhotosFound if there are none, TrainingStopped if no
-        more than validation keeps apart, or none in that part.
+        validation: how many to keep apart, of few photos at most a fifth. part: which of those trained on, as in
+        DataConfig. Raises NoPhotosFound if there are none, TrainingStopped if there are none in that part.
         """
         found = cls.split(photos_below(folder), folder, validation=validation)
         return replace(found, training=_part_of(found.training, part, folder))
 
     @classmethod
     def split(cls, paths: Sequence[Path], folder: Path, *, validation: int) -> PhotoFolder:
-        """`paths` of `folder`, some kept for validation; raises as `find`."""
+        """`paths` of `folder`, at most a fifth of them kept for validation; raises as `find`."""
         if not paths:
             hint = "name a folder with photos in it or in its subfolders"
             raise NoPhotosFound(f"{folder} holds no photos", hint=hint, path=folder)
-        by_hash = sorted(paths, key=_hash_of_name)
-        kept = set(by_hash[:validation])
-        training = tuple(p for p in paths if p not in kept)
-        if not training:
-            raise TrainingStopped(
-                f"{folder} holds {len(paths)} photos, and {validation} are kept for validation",
-                hint="give a folder with more photos, or lower validation_photos in the [data] table",
-                path=folder,
-            )
-        return cls(training, tuple(by_hash[:validation]))
+        apart = min(validation, int(LARGEST_VALIDATION_SHARE * len(paths)) or min(1, len(paths) - 1))
+        if apart < validation:
+            logger.warning("%s: %d of %d photos are kept for validation, not %d", folder, apart, len(paths), validation)
+        kept = sorted(paths, key=_hash_of_name)[:apart]
+        return cls(tuple(path for path in paths if path not in set(kept)), tuple(kept))
 
 
 def _part_of(paths: Sequence[Path], part: tuple[float, float], folder: Path) -> tuple[Path, ...]:

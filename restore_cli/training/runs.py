@@ -40,6 +40,7 @@ def train(
         logging.getLogger("restore_cli").setLevel(logging.ERROR)  # one voice is enough
     loop, data, config = resolved(request)
     refuse_mixture(request, config)
+    _refuse_output_among_photos(request)
     stage = build(request, loop, data, config)
     _make_output(request, stage)
     workers = request.workers if request.workers is not None else min(8, max(1, (os.cpu_count() or 2) - 1))
@@ -91,6 +92,18 @@ def _recorded(trainer: Trainer, request: TrainRequest) -> dict[str, float]:
     return figures
 
 
+def _refuse_output_among_photos(request: TrainRequest) -> None:
+    """The run's contact sheets would be photos of the next one."""
+    output = request.output.resolve()
+    for folder in (request.clean, request.old, request.pairs, request.damage):
+        if folder is not None and output.is_relative_to(folder.resolve()):
+            raise UsageProblem(
+                f"the output {request.output} lies in {folder}, which is trained on",
+                hint="choose an --output outside: its contact sheets would be taken for photos",
+                path=request.output,
+            )
+
+
 def _make_output(request: TrainRequest, stage: Stage) -> None:
     try:
         request.output.mkdir(parents=True, exist_ok=True)
@@ -113,10 +126,15 @@ def _accelerator(request: TrainRequest) -> Accelerator:
     name = request.device.partition(":")[0]
     if name not in ("auto", "cpu", "cuda"):
         raise UsageProblem(f"there is no device {request.device!r} to train on", hint="use --device auto, cpu or cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageProblem("there is no CUDA device here", hint="use --device cpu or auto")
-    if ":" in request.device:
-        torch.cuda.set_device(request.device)
+    if name == "cuda":
+        index, count = request.device.partition(":")[2] or "0", torch.cuda.device_count()
+        if not index.isdecimal() or int(index) >= count:
+            raise UsageProblem(
+                f"{request.device} was asked for, and this machine has {count} CUDA devices",
+                hint="use --device cpu or auto",
+            )
+        if ":" in request.device:  # else each process of a launcher has its own
+            torch.cuda.set_device(int(index))
     on_gpu = torch.cuda.is_available() and name != "cpu"
     if request.precision == "fp16" and not on_gpu:
         raise UsageProblem("fp16 needs a GPU", hint="use --precision bf16 or fp32")

@@ -180,12 +180,22 @@ def test_a_folder_without_photos_stops_training(tmp_path: Path) -> None:
 
 
 def test_validation_photos_are_chosen_by_name_and_not_trained_on(photos: Path) -> None:
+    for number in range(8):
+        Image.new("RGB", (40, 40)).save(photos / f"more{number}.png")
     split = PhotoFolder.find(photos, validation=2)
     Image.new("RGB", (40, 40)).save(photos / "zzz.png")
     again = PhotoFolder.find(photos, validation=2)
     assert len(split.validation) == 2
     assert not set(split.validation) & set(split.training)
     assert len(set(split.validation) & set(again.validation)) >= 1
+
+
+def test_of_few_photos_most_are_trained_on(photos: Path, caplog: pytest.LogCaptureFixture) -> None:
+    paths = sorted(photos.glob("*.*"))
+    for count in (1, 2, 3, 4):
+        split = PhotoFolder.split(paths[:count], photos, validation=16)
+        assert (len(split.training), len(split.validation)) == (max(count - 1, 1), min(count - 1, 1))
+    assert "1 of 4 photos are kept for validation, not 16" in caplog.text
 
 
 def test_two_parts_have_no_photo_in_common_and_a_new_photo_moves_few(photos: Path) -> None:

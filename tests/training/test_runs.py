@@ -191,6 +191,7 @@ def test_unreadable_photos_are_counted_in_the_run(photos: Path, tmp_path: Path, 
         (["detector", "--clean", "{tmp}/empty"], 4, "no photos"),
         (["detector", "--pairs", "{clean}"], 4, "has a mask"),
         (["detector", "--clean", "{clean}", "--device", "tpu"], 2, "tpu"),
+        (["detector", "--clean", "{clean}", "--device", "cuda:x"], 2, "cuda:x"),
         (["detector", "--clean", "{clean}", "--precision", "fp16"], 2, "fp16"),
         (["detector", "--clean", "{clean}", "--precision", "fp8"], 2, "fp8"),
         (["detector", "--clean", "{clean}", "--config", "pulished"], 2, "pulished"),
@@ -206,6 +207,14 @@ def test_what_cannot_be_trained_is_refused(
     assert main(["train", *filled, "--output", str(tmp_path / "run")]) == code
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_an_output_among_the_photos_is_refused(photos: Path, tmp_path: Path) -> None:
+    for folders in ({"clean": photos}, {"clean": tmp_path / "others", "old": photos}):
+        request = TrainRequest(stage="stage1", **folders, output=photos / "run")
+        with pytest.raises(UsageProblem, match="which is trained on"):
+            train(request)
+    assert not (photos / "run").exists()
 
 
 def test_parts_of_another_kind_are_refused_by_name(photos: Path, tmp_path: Path) -> None:
