@@ -101,6 +101,7 @@ def _show_samples(
     """OUTPUT gets 000000.png, 000000_mask.png and so on."""
     from dataclasses import replace
 
+    from restore_cli.batch.discover import find_photos
     from restore_cli.errors import UsageProblem
     from restore_cli.training.outlines import DamageOutlines
     from restore_cli.training.samples import SampleSettings, write_samples
@@ -109,6 +110,8 @@ def _show_samples(
     if config is None or more or not Path(photos).is_dir():
         hint = "For example: oldphoto degrade PHOTOS OUT --config small_stage2 --samples 24"
         raise UsageProblem("--samples takes one folder of photos and --config", hint=hint)
+    for written in filter(None, (Path(output), clean)):
+        find_photos([Path(photos)], recursive=True, output=written)  # refuses a folder inside the photos
     settings = SampleSettings.of(config)
     if seed is not None:
         settings = replace(settings, seed=seed)
@@ -135,9 +138,18 @@ def _targets(output: Path, clean: Path | None, below: Path) -> AgeingTargets:
 
 
 def _refuse_clashes(jobs: list[tuple[Path, AgeingTargets]]) -> None:
+    from restore_cli.batch.discover import real_path
     from restore_cli.batch.names import first_clash, ignores_case
     from restore_cli.errors import UsageProblem
 
+    inputs = {real_path(source) for source, _ in jobs}
+    overwritten = next((path for _, targets in jobs for path in targets.paths if real_path(path) in inputs), None)
+    if overwritten is not None:
+        raise UsageProblem(
+            f"{overwritten} is one of the inputs, and those are never written to",
+            hint="Choose another destination.",
+            path=str(overwritten),
+        )
     written = [(str(source), path) for source, targets in jobs for path in targets.paths]
     clash = first_clash(written, fold=ignores_case(jobs[0][1].photo.parent))
     if clash is not None:
@@ -157,7 +169,8 @@ def _run(jobs: list[tuple[Path, AgeingTargets]], settings: AgeingSettings) -> No
             aged = age_file(source, targets, settings)
         except (PhotoUnreadable, PhotoUnwritable) as error:
             failed += 1
-            say(f"failed: {printable(str(source))}: {error.message} {error.hint}")
+            reason = f"{error.message.removeprefix(f'{source}: ').rstrip('.')}. {error.hint}"
+            say(f"failed: {printable(str(source))}: {reason}")
         else:
             changed += aged.target_changed
     say(f"{len(jobs) - failed} photos aged, {failed} failed (recipe {settings.recipe.name}, seed {settings.seed})")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from restore_cli import imaging
 from restore_cli.errors import PhotoUnwritable
@@ -16,6 +17,9 @@ from restore_cli.imaging import Carried, Photo
 from restore_cli.training.outlines import DamageOutlines
 from restore_cli.training.recipes import PUBLISHED, Recipe
 from restore_cli.training.synthesis import age
+
+MARK = ("Software", "oldphoto degrade")
+"""A text in each file that is written, so that a later run replaces those and no others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,24 +55,53 @@ class AgedFile:
     """Whether a restoration should give something else than the clean photo: grey prints, added margins."""
 
 
+def refuse_foreign(targets: AgeingTargets) -> None:
+    """Raises PhotoUnwritable if one of the files is there and was not written by this module."""
+    for path in targets.paths:
+        if path.is_file() and not _is_ours(path):
+            raise PhotoUnwritable(
+                f"{path} exists already, and `oldphoto degrade` did not write it",
+                hint="Choose another OUTPUT, or move it away.",
+                path=path,
+            )
+
+
+def write_aged(targets: AgeingTargets, photo: Photo, mask: NDArray[np.uint8], clean: Photo) -> None:
+    """Write the files of one photo, with a mark that `refuse_foreign` knows, in folders that need not exist.
+
+    mask: (H, W), 255 = damaged. Raises PhotoUnwritable, before anything is written if there are others' files.
+    """
+    refuse_foreign(targets)
+    every = ((targets.photo, photo), (targets.mask, Photo(mask[:, :, None], None, Carried())), (targets.clean, clean))
+    for path, picture in every:
+        if path is not None:
+            make_folder(path.parent)
+            marked = replace(picture, carried=replace(picture.carried, texts=(MARK,)))
+            imaging.write(marked, path, format="png")
+
+
 def age_file(source: Path, targets: AgeingTargets, settings: AgeingSettings) -> AgedFile:
     """Read a clean photo, age it, write the old photo, its mask (255 = damaged) and, if wanted, the clean target.
 
     The result depends on the settings, the photo and the stem of its name, not on its place or on other photos. Creates
-    folders that are missing. Raises PhotoUnreadable or PhotoUnwritable.
+    folders that are missing, and replaces only what it has written before. Raises PhotoUnreadable or PhotoUnwritable.
     """
     photo = imaging.read(source)
     clean = to_rgb8(photo)
     aged = age(clean, rng_for(source.stem, settings.seed), settings.recipe, settings.outlines)
     # A grey profile does not describe the three channels that are written.
     carried = Carried(format="png", icc=photo.carried.icc if photo.pixels.shape[2] == 3 else None)
-    for target in targets.paths:
-        make_folder(target.parent)
-    imaging.write(Photo(aged.image, None, carried), targets.photo, format="png")
-    imaging.write_grey(aged.mask.astype(np.uint8) * np.uint8(255), targets.mask)
-    if targets.clean is not None:
-        imaging.write(Photo(aged.target, None, carried), targets.clean, format="png")
+    mask = aged.mask.astype(np.uint8) * np.uint8(255)
+    write_aged(targets, Photo(aged.image, None, carried), mask, Photo(aged.target, None, carried))
     return AgedFile(damaged_fraction=float(aged.mask.mean()), target_changed=not np.array_equal(aged.target, clean))
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            return bool(image.info.get(MARK[0]) == MARK[1])
+    except (OSError, ValueError, SyntaxError):  # no PNG, a damaged one, or one that may not be looked into
+        return False
 
 
 def make_folder(folder: Path) -> None:

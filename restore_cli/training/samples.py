@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from restore_cli import imaging
 from restore_cli.errors import UsageProblem
 from restore_cli.imaging import Carried, Photo
-from restore_cli.training.ageing import AgeingTargets, make_folder
+from restore_cli.training.ageing import AgeingTargets, write_aged
 from restore_cli.training.config import CONFIGS, DataConfig, LoopConfig, from_table, read_config
 from restore_cli.training.data import AgedCrops
 from restore_cli.training.outlines import DamageOutlines
@@ -63,12 +62,8 @@ def write_samples(
     crops = AgedCrops(paths, data, seed=settings.seed, damage=damage)
     for number, files in targets:
         sample = crops[number]
-        for path in files.paths:
-            make_folder(path.parent)
-        _write(sample["aged"], files.photo)
-        imaging.write_grey(_levels(sample["mask"] * 2 - 1)[..., 0], files.mask)
-        if files.clean is not None:
-            _write(sample["clean"], files.clean)
+        mask = _levels(sample["mask"] * 2 - 1)[..., 0]
+        write_aged(files, _photo(sample["aged"]), mask, _photo(sample["clean"]))
         yield number
 
 
@@ -80,8 +75,8 @@ def _settings_of_run(path: Path) -> dict[str, dict[str, object]]:
     return settings
 
 
-def _write(picture: Tensor, path: Path) -> None:
-    imaging.write(Photo(_levels(picture), None, Carried(format="png")), path, format="png")
+def _photo(picture: Tensor) -> Photo:
+    return Photo(_levels(picture), None, Carried(format="png"))
 
 
 def _levels(picture: Tensor) -> np.ndarray:

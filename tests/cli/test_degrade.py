@@ -75,6 +75,28 @@ def test_what_a_training_run_saw_can_be_shown(clean: Path, tmp_path: Path) -> No
     assert main(["degrade", str(clean), str(tmp_path / "small"), "--config", "small_stage2"]) == 0
 
 
+def test_what_somebody_else_wrote_is_never_replaced(
+    clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = written(clean)
+    assert main(["degrade", str(clean / "b.png"), str(clean)]) == 2
+    assert "never written to" in capsys.readouterr().err
+    (tmp_path / "a.jpg").write_bytes((clean / "a.jpg").read_bytes())
+    (tmp_path / "a_mask.png").write_bytes((clean / "b.png").read_bytes())  # drawn by hand
+    assert main(["degrade", str(tmp_path / "a.jpg"), str(tmp_path)]) == 1
+    assert "a_mask.png exists already" in capsys.readouterr().err
+    assert not (tmp_path / "a.png").exists()
+    assert main(["degrade", str(clean), str(clean / "sub" / "old"), "--config", "small_stage2", "--samples", "1"]) == 2
+    assert written(clean) == before
+
+
+def test_a_later_run_replaces_what_an_earlier_one_wrote(clean: Path, tmp_path: Path) -> None:
+    for seed in ("1", "2"):
+        assert main(["degrade", str(clean), str(tmp_path / "old"), "--seed", seed]) == 0
+    assert main(["degrade", str(clean), str(tmp_path / "other"), "--seed", "2"]) == 0
+    assert written(tmp_path / "old") == written(tmp_path / "other")
+
+
 @pytest.mark.parametrize("seed", [None, 5])
 def test_samples_are_those_of_the_data_loader_pixel_by_pixel(clean: Path, tmp_path: Path, seed: int | None) -> None:
     from restore_cli.training.config import DataConfig
