@@ -13,6 +13,7 @@ import pytest
 from restore_cli.batch.report.page import ReportPage
 from restore_cli.batch.report.thumbnails import take_pictures, thumbnail_px
 from restore_cli.batch.result import Face, PhotoResult, Pictures
+from restore_cli.errors import UsageProblem
 
 sys.path.insert(0, str(Path(__file__).parent))
 from chromium import PROGRAM, Chromium
@@ -110,6 +111,16 @@ class TestContent:
 
     def test_a_run_without_rows_writes_none(self, page: Callable[..., Path]) -> None:
         assert not page().exists()
+
+    def test_it_replaces_an_earlier_report_and_nothing_else(self, tmp_path: Path) -> None:
+        notes = tmp_path / "notes.html"
+        notes.write_text("<!doctype html><title>what grandmother told</title>")
+        with pytest.raises(UsageProblem, match="no report of oldphoto"):
+            ReportPage(notes, facts={})
+        for name in ("a.jpg", "b.jpg"):
+            with ReportPage(tmp_path / "r.html", facts={}) as report:
+                report.add(result(name))
+        assert "b.jpg" in (tmp_path / "r.html").read_text()
 
     def test_an_interrupted_run_has_its_report(self, tmp_path: Path) -> None:
         with pytest.raises(KeyboardInterrupt), ReportPage(tmp_path / "r.html", facts={}) as report:  # noqa: PT012

@@ -15,10 +15,11 @@ from typing import Any
 import restore_cli
 from restore_cli.batch.report.card import card
 from restore_cli.batch.result import PhotoResult, Tally
-from restore_cli.errors import PhotoUnwritable
+from restore_cli.errors import PhotoUnwritable, UsageProblem
 from restore_cli.imaging.atomic import unwritable, whole_file
 
 _BLOCK_BYTES = 1 << 20
+_BEGINNING = '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>oldphoto: before and after</title>'
 
 
 class ReportPage:
@@ -28,13 +29,17 @@ class ReportPage:
     """
 
     def __init__(self, path: Path, *, facts: Mapping[str, Any]) -> None:
-        """facts: model and settings of the run, shown once. Raises PhotoUnwritable."""
+        """facts: model and settings of the run, shown once. An earlier report at `path` will be replaced.
+
+        Raises PhotoUnwritable, UsageProblem if something else is there.
+        """
         self._path = path
         self.problem: PhotoUnwritable | None = None
         self._facts = facts
         self._tally = Tally()
         self._begun = datetime.now().astimezone()
         try:
+            _refuse_foreign(path)
             path.parent.mkdir(parents=True, exist_ok=True)
             # Without a name, so that nothing stays behind when the run is killed; not in /tmp, which is small on many
             # machines.
@@ -90,12 +95,23 @@ class ReportPage:
         }
         table = "".join(f"<tr><td>{html.escape(k)}</td><td>{html.escape(str(v))}</td></tr>" for k, v in rows.items())
         return (
-            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>oldphoto: before and after</title>'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f'{_BEGINNING}<meta name="viewport" content="width=device-width, initial-scale=1">'
             f"<style>{_asset('page.css')}</style></head><body><h1>Before and after</h1>"
             f"<details><summary>Settings and times</summary><table>{table}</table></details>"
             f'<nav>{buttons}<input type="search" placeholder="name" aria-label="find by name"></nav><main>\n'
         )
+
+
+def _refuse_foreign(path: Path) -> None:
+    if not path.is_file() or not path.stat().st_size:
+        return
+    with path.open("rb") as file:
+        if file.read(len(_BEGINNING)) != _BEGINNING.encode():
+            raise UsageProblem(
+                f"{path} exists already and is no report of oldphoto",
+                hint="Give --report another name, such as report.html.",
+                path=path,
+            )
 
 
 def _asset(name: str) -> str:
