@@ -21,6 +21,8 @@ class Found:
     """None is stdin."""
     below: Path
     """Where the output goes below OUTPUT: the path below the given folder, or the bare name."""
+    problem: str = ""
+    """Of a folder whose photos cannot be listed: why."""
 
     @property
     def shown(self) -> str:
@@ -45,7 +47,7 @@ def find_photos(inputs: Sequence[Location | None], *, recursive: bool, output: L
             found += _in_store(given, recursive=recursive, output=output)
         elif given.is_dir():
             _refuse_output_inside(given, output)
-            found += _in_folder(given, recursive=recursive, output=output)
+            found += _walk(given, given, recursive=recursive, output=output)
         elif exists(given):
             found.append(Found(path=given, below=Path(given.name)))
         else:
@@ -62,14 +64,8 @@ def natural_key(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
 
 def real_path(path: Location) -> Location:
     """Without symbolic links, as far as it exists. Unlike Path.resolve, a loop of links is no error."""
-    return path if isinstance(path, UrlPath) else Path(os.path.realpath(path))
-
-
-def _in_folder(folder: Path, *, recursive: bool, output: Location | None) -> list[Found]:
-    return [
-        Found(path=path, below=path.relative_to(folder))
-        for path in _walk(folder, recursive=recursive, output=output, above=frozenset({_identity(folder)}))
-    ]
+    on_disk = path.on_disk if isinstance(path, UrlPath) else path
+    return path if on_disk is None else Path(os.path.realpath(on_disk))
 
 
 def _in_store(given: UrlPath, *, recursive: bool, output: Location | None) -> list[Found]:
@@ -106,13 +102,25 @@ def _missing(given: Location) -> UsageProblem:
 
 
 def _walk(
-    folder: Path, *, recursive: bool, output: Location | None, above: frozenset[tuple[int, int]]
-) -> Iterator[Path]:
+    folder: Path,
+    root: Path,
+    *,
+    recursive: bool,
+    output: Location | None,
+    above: frozenset[tuple[int, int]] = frozenset(),
+) -> Iterator[Found]:
     """`above` holds the folders on the way down: a symbolic link back to one of them is a loop and not followed."""
     try:
+        identity = _identity(folder)
         names = sorted((entry.name for entry in os.scandir(folder)), key=natural_key)
-    except OSError:
-        yield folder  # ends as a failed row: what it holds cannot be known, and the others go on
+    except OSError as error:
+        problem = f"{folder} cannot be read: {error.strerror or error}"
+        if folder == root:
+            raise UsageProblem(problem, hint="Check your rights there.", path=folder) from error
+        if not isinstance(error, FileNotFoundError):  # a folder that has gone holds no photos
+            yield Found(path=folder, below=folder.relative_to(root), problem=problem)
+        return
+    if identity in above:
         return
     subfolders: list[Path] = []
     for name in names:
@@ -122,13 +130,10 @@ def _walk(
         if _is_folder(path):
             subfolders.append(path)
         elif format_of_suffix(path.suffix) is not None and _is_file_or_broken_link(path):
-            yield path
+            yield Found(path=path, below=path.relative_to(root))
     for path in subfolders if recursive else ():
-        identity = _identity(path)
-        if identity in above:
-            continue
         _refuse_output_inside(path, output)
-        yield from _walk(path, recursive=True, output=output, above=above | {identity})
+        yield from _walk(path, root, recursive=True, output=output, above=above | {identity})
 
 
 def _is_folder(path: Path) -> bool:

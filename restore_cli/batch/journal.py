@@ -15,6 +15,7 @@ import os
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from restore_cli.batch.locking import lock, unlock
 from restore_cli.batch.result import Face
@@ -62,7 +63,7 @@ class Journal:
         self.folder = folder
         self.path = folder / NAME
         self._entries: dict[str, Entry] = {}
-        self._names: set[str] = set()
+        self._versions: dict[str, set[str]] = {}
         self._read_bytes = 0
         self._guard = threading.Lock()
 
@@ -72,16 +73,11 @@ class Journal:
             self._read_news()
             return self._entries.get(name)
 
-    def knows(self, name: str) -> bool:
-        """Whether a file of this name, a result or a side file, was ever written by a run of ours."""
+    def versions(self, name: str) -> frozenset[str]:
+        """sha256 of all that runs of ours ever wrote under this name, be it a result or a side file."""
         with self._guard:
             self._read_news()
-            return name in self._names
-
-    def is_intact(self, entry: Entry, wanted: set[str]) -> bool:
-        """Whether all `wanted` files were written with this result and still are, byte for byte, what was written."""
-        written = {file.path: file for file in entry.files}
-        return wanted <= written.keys() and all(self._is_intact(written[name]) for name in wanted)
+            return frozenset(self._versions.get(name, ()))
 
     def add(self, entry: Entry) -> None:
         """Append one line and flush it to the disk. Raises PhotoUnwritable; then the line is not there at all."""
@@ -132,26 +128,21 @@ class Journal:
         for line in whole.splitlines():
             entry = parse_line(line)
             if entry is not None:
-                self._entries[entry.output] = entry
-                self._names.update(file.path for file in entry.files)
+                self._note(entry)
+            elif line:
+                logger.warning("%s: a line cannot be read; what it stands for counts as somebody's own file", self.path)
+        if (torn := parse_line(news[len(whole) :])) is not None:  # an editor took the end of the last line
+            self._note(torn)
+
+    def _note(self, entry: Entry) -> None:
+        self._entries[entry.output] = entry
+        for file in entry.files:
+            self._versions.setdefault(file.path, set()).add(file.sha256)
 
     def _forget(self) -> None:
         self._entries.clear()
-        self._names.clear()
+        self._versions.clear()
         self._read_bytes = 0
-
-    def _is_intact(self, file: WrittenFile) -> bool:
-        path = self.folder / file.path
-        try:
-            if path.stat().st_size != file.bytes:
-                return False
-            with path.open("rb") as stream:
-                digest = hashlib.sha256()
-                while block := stream.read(1 << 20):
-                    digest.update(block)
-        except OSError:
-            return False
-        return digest.hexdigest() == file.sha256
 
 
 def fingerprint(facts: object) -> str:
@@ -170,18 +161,23 @@ def line_of(entry: Entry) -> bytes:
 
 
 def parse_line(line: bytes) -> Entry | None:
-    """None for a torn or foreign line: its result is then made again, which is always safe."""
-    if not line:
-        return None
+    """None for a torn or foreign line."""
     try:
         facts = json.loads(line)
         if facts.pop("version") != VERSION:
             return None
         files = tuple(WrittenFile(**file) for file in facts.pop("files"))
         width, height = facts.pop("size")
+        damaged, seconds = float(facts.pop("damaged_fraction")), float(facts.pop("seconds"))
         faces = facts.pop("faces")
-        faces = tuple(faces) if isinstance(faces, list) else None  # 0.1.0 wrote how many there were
-        return Entry(files=files, size=(width, height), faces=faces, **facts)
+        faces = tuple(map(_face, faces)) if isinstance(faces, list) else None  # 0.1.0 wrote how many there were
+        return Entry(
+            files=files, size=(int(width), int(height)), damaged_fraction=damaged, seconds=seconds, faces=faces, **facts
+        )
     except (ValueError, TypeError, KeyError, AttributeError):
-        logger.warning("a line of the journal cannot be read; its photo will be made again")
         return None
+
+
+def _face(facts: dict[str, Any]) -> Face:
+    x, y, width, height = map(int, facts["box"])
+    return {"box": [x, y, width, height], "score": float(facts["score"]), "action": str(facts["action"])}

@@ -58,6 +58,11 @@ class UrlPath:
         return PurePosixPath(self.name).suffix
 
     @property
+    def on_disk(self) -> Path | None:
+        """The path that it is another name for: fsspec knows this machine's disks as a store, too."""
+        return Path(self._inside) if self.scheme == "local" else None
+
+    @property
     def parent(self) -> UrlPath:
         """The folder it lies in."""
         return UrlPath(self.url.removesuffix(self.name).removesuffix("/"))

@@ -40,8 +40,10 @@ class MaskSource:
         return None
 
     def leave_out_masks(self, found: Sequence[Found]) -> list[Found]:
-        """The photos among `found`: where masks lie among the photos, NAME_mask.png of another photo is not one."""
-        if self.folder is None:
+        """The photos among `found`: where a mask lies among the photos, be it one for all or NAME_mask.png of another
+        photo, it is not one.
+        """
+        if self.file is None and self.folder is None:
             return list(found)
         masks = {real_path(mask) for mask in map(self.for_photo, found) if mask is not None}
         return [photo for photo in found if photo.path is None or real_path(photo.path) not in masks]

@@ -29,6 +29,8 @@ class Job:
     """The target below the output folder, "/" between the parts: what decides on the photo's shard."""
     format: str = "same"
     """Format of the result, "same" or one that `imaging.write` knows."""
+    problem: str = ""
+    """Why it cannot be done, where that is known beforehand."""
     given_mask: Path | None = None
     """Damage drawn by hand."""
     mask_target: Location | None = None
@@ -129,7 +131,7 @@ def check_clashes(jobs: Iterable[Job], destination: Location, reserved: Iterable
         one, other, target = clash
         raise UsageProblem(
             f"{one} and {other} would both be written to {target}",
-            hint="Restore them in separate runs, or into separate folders.",
+            hint="Restore them into separate folders.",
             path=str(target),
         )
     _refuse_inputs_as_outputs(jobs, [target for _, target in targets])
@@ -183,6 +185,7 @@ def _job(photo: Found, target: Location, key: str, format: str, options: PlanOpt
         target=target,
         key=key,
         format=format,
+        problem=photo.problem,
         given_mask=options.masks.for_photo(photo),
         mask_target=beside.get("mask"),
         sidecar_target=beside.get("sidecar"),

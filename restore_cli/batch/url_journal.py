@@ -6,8 +6,6 @@ the folder need no lock, as each photo has an object of its own, and none of the
 
 from __future__ import annotations
 
-import hashlib
-
 from restore_cli.batch.journal import Entry, line_of, parse_line
 from restore_cli.batch.location import UrlPath
 from restore_cli.errors import PhotoUnwritable
@@ -26,20 +24,10 @@ class UrlJournal:
         entry = self._read(name)
         return entry if entry is not None and entry.output == name else None
 
-    def knows(self, name: str) -> bool:
-        """Whether a file of this name, a result or a side file, was ever written by a run of ours."""
-        return self._read(name) is not None
-
-    def is_intact(self, entry: Entry, wanted: set[str]) -> bool:
-        """Whether all `wanted` files were written with this result and still are, byte for byte, what was written."""
-        written = {file.path: file for file in entry.files}
-        if not wanted <= written.keys():
-            return False
-        try:
-            contents = {name: (self.folder / name).read_bytes() for name in wanted}
-        except OSError:
-            return False
-        return all(hashlib.sha256(content).hexdigest() == written[name].sha256 for name, content in contents.items())
+    def versions(self, name: str) -> frozenset[str]:
+        """sha256 of what a run of ours last wrote under this name, be it a result or a side file."""
+        entry = self._read(name)
+        return frozenset() if entry is None else frozenset(file.sha256 for file in entry.files if file.path == name)
 
     def add(self, entry: Entry) -> None:
         """Note the entry under each of its files' names. Raises PhotoUnwritable."""

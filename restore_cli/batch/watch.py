@@ -21,22 +21,23 @@ State = tuple[int, int]
 class Watcher:
     """Looks at folders again and again; each look gives the photos that have become ready since the one before.
 
-    A photo that changes later is given out again. Looks should be a second or more apart: a scanner that pauses longer
-    while it writes ends as a failed row, and is tried again when it goes on.
+    A photo that changes later, or whose mask does, is given out again. Looks should be a second or more apart: a
+    scanner that pauses longer while it writes ends as a failed row, and is tried again when it goes on.
     """
 
     def __init__(self, inputs: Sequence[str], output: str, options: PlanOptions) -> None:
         """Raises UsageProblem for inputs that are not folders, or an output that is none."""
-        if output == "-" or isinstance(parse_location(output), UrlPath) or Path(output).is_file():
+        target = parse_location(output)
+        if output == "-" or isinstance(target, UrlPath) or target.is_file():
             raise UsageProblem("--watch writes into a folder", hint="Give a folder as destination.")
-        self._folders = [Path(name) for name in inputs]
+        self._folders = [parse_location(name) for name in inputs]
         for folder in self._folders:
-            if not folder.is_dir():
+            if not isinstance(folder, Path) or not folder.is_dir():
                 raise UsageProblem(f"--watch looks at folders, and {folder} is none", hint="Leave --watch out.")
-        self._output = Path(output)
+        self._output = target
         self._options = options
-        self._seen: dict[Path, State] = {}
-        self._given_out: dict[Path, State] = {}
+        self._seen: dict[Path, tuple[State, State | None]] = {}
+        self._given_out: dict[Path, tuple[State, State | None]] = {}
         self._owners: dict[str, str] = {}
         self._ignores_case = ignores_case(self._output)
 
@@ -59,18 +60,18 @@ class Watcher:
     def _ready(self) -> list[Found]:
         try:
             found = find_photos(self._folders, recursive=self._options.recursive, output=self._output)
-        except UsageProblem as error:  # a folder that is gone for a moment, as network drives are
+        except (UsageProblem, OSError) as error:  # a folder that is gone for a moment, as network drives are
             logger.warning("%s", error)
             return []
         ready: list[Found] = []
-        states: dict[Path, State] = {}
+        states: dict[Path, tuple[State, State | None]] = {}
         for photo in self._options.masks.leave_out_masks(found):
             state = _state(photo.path)
             if not isinstance(photo.path, Path) or state is None:
                 continue
-            states[photo.path] = state
-            if self._seen.get(photo.path) == state != self._given_out.get(photo.path):
-                self._given_out[photo.path] = state
+            now = states[photo.path] = (state, _state(self._options.masks.for_photo(photo)))
+            if self._seen.get(photo.path) == now != self._given_out.get(photo.path):
+                self._given_out[photo.path] = now
                 ready.append(photo)
         self._seen = states
         return ready

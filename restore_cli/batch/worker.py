@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from restore_cli.batch.current import current_photo
 from restore_cli.batch.encode import Encode, Encoded, EncodeOptions, encode_photo
 from restore_cli.batch.journal import Entry, fingerprint
-from restore_cli.batch.ledger import Existing, Ledger, check_writable
+from restore_cli.batch.ledger import Existing, Ledger
 from restore_cli.batch.location import Location
 from restore_cli.batch.plan import Job
 from restore_cli.batch.processor import GroupProcessor, Processed, Processor
@@ -28,7 +28,7 @@ from restore_cli.batch.report.thumbnails import take_pictures
 from restore_cli.batch.result import PhotoResult, Pictures
 from restore_cli.batch.sidecar import sidecar
 from restore_cli.batch.source import read_source
-from restore_cli.errors import OldPhotoError, explained
+from restore_cli.errors import OldPhotoError, PhotoUnreadable, explained
 from restore_cli.imaging import Photo, pixel_bytes, read, read_mask
 from restore_cli.imaging.atomic import write_to_stream
 from restore_cli.imaging.photo import Pixels
@@ -126,8 +126,8 @@ class Worker:
             if (entry := self._entry_if_done(job, prepared.input_sha256)) is not None:
                 return self._skipped(job, entry, prepared.original, started)
             processed = self.order.processor.process(prepared.photo, prepared.mask)
-            spent = time.perf_counter() - started
-            return Computed(prepared=prepared, processed=processed, seconds=prepared.seconds + spent)
+            seconds = prepared.seconds + time.perf_counter() - started
+            return Computed(prepared=prepared, processed=processed, seconds=seconds)
 
         return self._at_the_edge(prepared.job, prepared.seconds, act)
 
@@ -191,18 +191,19 @@ class Worker:
         return PhotoResult(input=job.shown, output=None, status="failed", seconds=seconds, error=message)
 
     def _prepare(self, job: Job, started: float) -> Prepared | PhotoResult:
-        for target in job.targets:
-            check_writable(target)
-        self._ledger.refuse_existing(job.targets)
+        if job.problem:
+            raise PhotoUnreadable(job.problem, path=job.shown)
+        self._ledger.prepare(job.targets)
         original = read_source(job.source, self._stdin)
         mask_bytes = read_source(job.given_mask, None) if job.given_mask else b""
         input_sha256 = _sha256(original) + (_sha256(mask_bytes) if job.given_mask else "")
         if (entry := self._entry_if_done(job, input_sha256)) is not None:
             return self._skipped(job, entry, original, started)
+        self._ledger.refuse_loss(job.targets, job.source, input_sha256)
         photo = _decode(original, job)
         mask = read_mask(job.given_mask, photo.pixels.shape[:2]) if job.given_mask else None
-        spent = time.perf_counter() - started
-        return Prepared(job=job, original=original, photo=photo, mask=mask, input_sha256=input_sha256, seconds=spent)
+        seconds = time.perf_counter() - started
+        return Prepared(job=job, original=original, photo=photo, mask=mask, input_sha256=input_sha256, seconds=seconds)
 
     def _entry_if_done(self, job: Job, input_sha256: str) -> Entry | None:
         if job.target is None:
@@ -213,9 +214,9 @@ class Worker:
         )
 
     def _skipped(self, job: Job, entry: Entry, original: bytes, started: float) -> PhotoResult:
-        pictures = None
-        if self.order.thumbnail_px is not None and job.target is not None:
-            pictures = self._pictures(_decode(original, job).pixels, read(read_source(job.target, None)).pixels, None)
+        pictures, target = None, job.target
+        if self.order.thumbnail_px is not None and target is not None:
+            pictures = self._pictures(_decode(original, job).pixels, read(read_source(target, None)).pixels, None)
         return PhotoResult(
             input=job.shown,
             output=job.shown_target,
@@ -252,6 +253,7 @@ class Worker:
                 job.target,
                 self._contents(computed, encoded, result),
                 result,
+                source=job.source,
                 input_sha256=prepared.input_sha256,
                 settings_sha256=self._settings_sha256(job),
             )

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, BinaryIO, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -131,11 +132,39 @@ def _descriptor_of(stream: TextIO) -> int | None:
         return None
 
 
+class _Messages:
+    """sys.stderr, whatever that is just now. Once it takes no more (a full disk, a closed terminal), what is said is
+    dropped: no photo is lost for a message.
+    """
+
+    def write(self, text: str) -> int:
+        """Always takes the whole text."""
+        with self._dropping_what_fails():
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """As write."""
+        with self._dropping_what_fails():
+            sys.stderr.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)
+
+    @contextlib.contextmanager
+    def _dropping_what_fails(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError):
+            sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  # for good: what the old one holds would fail again
+
+
 @lru_cache
 def _console(*, quiet: bool, drawing: bool) -> Console:
     from rich.console import Console
 
-    return Console(stderr=True, quiet=quiet, force_terminal=drawing, no_color=not drawing, highlight=False)
+    messages = cast(TextIO, _Messages())
+    return Console(file=messages, quiet=quiet, force_terminal=drawing, no_color=not drawing, highlight=False)
 
 
 def _may_draw() -> bool:

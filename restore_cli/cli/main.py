@@ -6,6 +6,7 @@ Command modules import typer and the standard library only; what they do is impo
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 from typing import Annotated
 
@@ -81,6 +82,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def entry() -> None:
     """The console script."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until a run minds signals itself, as Ctrl+C
     code = main()
     gc.freeze()  # or the interpreter would look through all of PyTorch once more before it ends
     sys.exit(code)

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import errno
 import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -85,3 +89,63 @@ def test_natural_order_is_total() -> None:
     order = ["", "007", "7", "10", "A7", "a7", "a9b", "a10b"]
     for start in range(len(order)):
         assert sorted(order[start:] + order[:start], key=natural_key) == order
+
+
+@pytest.fixture
+def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
+    """Makes a folder that cannot be listed. Nothing is forbidden to root, so there the system's answer is made up."""
+    made: list[Path] = []
+    really_scan = os.scandir
+
+    def lock(folder: Path) -> None:
+        made.append(folder)
+        folder.chmod(0)
+
+    def scan(folder: Path) -> object:
+        if folder in made:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        return really_scan(folder)
+
+    if os.geteuid() == 0:
+        monkeypatch.setattr(os, "scandir", scan)
+    yield lock
+    for folder in made:
+        folder.chmod(0o700)
+
+
+def test_a_subfolder_that_cannot_be_listed_is_one_row_and_the_others_go_on(
+    tmp_path: Path, locked: Callable[[Path], None]
+) -> None:
+    touch(tmp_path / "a.jpg")
+    touch(tmp_path / "sub" / "b.jpg")
+    locked(tmp_path / "sub")
+    good, bad = find_photos([tmp_path], recursive=True)
+    assert (good.below, good.problem) == (Path("a.jpg"), "")
+    assert bad.problem == f"{tmp_path / 'sub'} cannot be read: Permission denied"
+
+
+def test_a_given_folder_that_cannot_be_listed_is_a_usage_problem(
+    tmp_path: Path, locked: Callable[[Path], None]
+) -> None:
+    touch(tmp_path / "in" / "a.jpg")
+    locked(tmp_path / "in")
+    with pytest.raises(UsageProblem, match="cannot be read: Permission denied"):
+        find_photos([tmp_path / "in"], recursive=False)
+
+
+def test_subfolders_that_come_and_go_are_no_problem(tmp_path: Path) -> None:
+    touch(tmp_path / "a.jpg")
+    stop = threading.Event()
+
+    def churn() -> None:
+        while not stop.is_set():
+            (tmp_path / "brief").mkdir()
+            (tmp_path / "brief").rmdir()
+
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(churn)
+        try:
+            found = [find_photos([tmp_path], recursive=True) for _ in range(300)]
+        finally:
+            stop.set()
+    assert all([photo.below.name for photo in photos] == ["a.jpg"] for photos in found)

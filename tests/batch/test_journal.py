@@ -28,11 +28,6 @@ def entry(key: str = "a.jpg", *, content: bytes = b"x") -> Entry:
     )
 
 
-def intact(journal: Journal, *names: str) -> bool:
-    found = journal.find("a.jpg")
-    return found is not None and journal.is_intact(found, set(names))
-
-
 def test_an_entry_comes_back(tmp_path: Path) -> None:
     written = entry("new\nline \udcff ü.jpg")
     Journal(tmp_path).add(written)
@@ -47,23 +42,24 @@ def test_a_line_that_only_counts_faces_is_still_known(tmp_path: Path) -> None:
     assert Journal(tmp_path).find("a.jpg") == replace(entry(), faces=None)
 
 
-def test_a_result_is_intact_while_its_bytes_are_those_written(tmp_path: Path) -> None:
+def test_all_that_was_ever_written_under_a_name_is_known(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
-    journal.add(entry())
-    assert not intact(journal, "a.jpg")  # the line is written before the file has its name
-    for content, is_intact in ((b"x", True), (b"y", False), (b"xx", False)):
-        (tmp_path / "a.jpg").write_bytes(content)
-        assert intact(journal, "a.jpg") is is_intact
+    for content in (b"x", b"y"):
+        journal.add(entry(content=content))
+    assert journal.versions("a.jpg") == {hashlib.sha256(content).hexdigest() for content in (b"x", b"y")}
+    assert not journal.versions("a_mask.png")
 
 
-def test_a_file_wanted_now_but_not_written_then_is_not_there(tmp_path: Path) -> None:
+def test_a_last_line_without_its_end_counts_if_it_is_whole(tmp_path: Path) -> None:
+    """As editors leave it."""
+    Journal(tmp_path).add(entry("a.jpg"))
+    (tmp_path / NAME).write_bytes((tmp_path / NAME).read_bytes()[:-1])
     journal = Journal(tmp_path)
-    journal.add(entry())
-    (tmp_path / "a.jpg").write_bytes(b"x")
-    (tmp_path / "a_mask.png").write_bytes(b"x")
-    assert not intact(journal, "a.jpg", "a_mask.png")
-    assert journal.knows("a.jpg")
-    assert not journal.knows("a_mask.png")
+    assert journal.find("a.jpg") == entry("a.jpg")
+    journal.add(entry("b.jpg"))
+    for reader in (journal, Journal(tmp_path)):
+        assert reader.find("a.jpg") == entry("a.jpg")
+        assert reader.find("b.jpg") == entry("b.jpg")
 
 
 def test_a_torn_last_line_is_left_out_and_the_next_one_whole(tmp_path: Path) -> None:
@@ -78,11 +74,22 @@ def test_a_torn_last_line_is_left_out_and_the_next_one_whole(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("line", [b"[]", b"{}", b'{"version": 9}', b"\xff\xfe", b"null", b'{"version": 1, "files": 3}'])
-def test_lines_from_elsewhere_are_left_out(tmp_path: Path, line: bytes) -> None:
+def test_lines_from_elsewhere_are_left_out_and_told(
+    tmp_path: Path, line: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / NAME).write_bytes(line + b"\n")
     journal = Journal(tmp_path)
     journal.add(entry())
     assert journal.find("a.jpg") == entry()
+    assert f"{tmp_path / NAME}: a line cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize("wrong", [{"damaged_fraction": "x"}, {"faces": [1]}, {"size": ["a", 2]}, {"seconds": None}])
+def test_values_of_another_kind_are_left_out(tmp_path: Path, wrong: dict[str, object]) -> None:
+    Journal(tmp_path).add(entry())
+    line = json.loads((tmp_path / NAME).read_text())
+    (tmp_path / NAME).write_text(json.dumps({**line, **wrong}) + "\n")
+    assert Journal(tmp_path).find("a.jpg") is None
 
 
 def test_what_another_run_adds_is_seen(tmp_path: Path) -> None:

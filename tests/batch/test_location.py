@@ -155,7 +155,7 @@ class TestRuns:
 def test_an_entry_is_found_under_each_of_its_files(photos: Path, tmp_path: Path, order_for: OrderFor) -> None:
     run(str(photos), f"local://{tmp_path}/out", order_for(), save_mask=True)
     journal = UrlJournal(UrlPath(f"local://{tmp_path}/out"))
-    assert journal.knows("img2_mask.png")
+    assert journal.versions("img2_mask.png")
     assert journal.find("img2_mask.png") is None  # a result of this name was never made
     assert journal.find("img2.png") is not None
-    assert not journal.knows("img3.png")
+    assert not journal.versions("img3.png")

@@ -114,6 +114,15 @@ def test_a_suffix_lets_results_lie_beside_a_single_input(tmp_path: Path, make_ph
     assert keys(plan([make_photo(tmp_path / "a.jpg")], tmp_path, suffix="_restored")) == ["a_restored.jpg"]
 
 
+@pytest.mark.parametrize("below", ["", "/results"])
+def test_this_disk_under_another_name_is_the_same_disk(tmp_path: Path, make_photo: MakePhoto, below: str) -> None:
+    make_photo(tmp_path / "in" / "a.jpg")
+    with pytest.raises(UsageProblem, match="lies inside the input folder"):
+        plan([tmp_path / "in"], f"local://{tmp_path}/in{below}")
+    with pytest.raises(UsageProblem, match="one of the inputs"):
+        plan([tmp_path / "in" / "a.jpg"], f"local://{tmp_path}/in/a.jpg")
+
+
 def test_the_report_may_not_replace_an_input(tmp_path: Path, make_photo: MakePhoto) -> None:
     photo = make_photo(tmp_path / "a.jpg")
     with pytest.raises(UsageProblem, match="one of the inputs"):
@@ -184,6 +193,12 @@ class TestMasks:
             "a.png": "a_mask.png",
             "b.png": None,
         }
+
+    def test_one_mask_for_all_among_the_photos_is_no_photo(self, tmp_path: Path, make_photo: MakePhoto) -> None:
+        for name in ("a.png", "dust.png"):
+            make_photo(tmp_path / name)
+        made = plan([tmp_path], tmp_path.parent / "out-of-it", masks=MaskSource(file=tmp_path / "dust.png"))
+        assert [job.key for job in made] == ["a.png"]
 
     def test_a_folder_that_fits_nothing_is_refused(self, tmp_path: Path, make_photo: MakePhoto) -> None:
         make_photo(tmp_path / "masks" / "other.png")

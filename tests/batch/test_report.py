@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from restore_cli.batch.report.card import card
 from restore_cli.batch.report.page import ReportPage
 from restore_cli.batch.report.thumbnails import take_pictures, thumbnail_px
 from restore_cli.batch.result import Face, PhotoResult, Pictures
@@ -112,11 +113,17 @@ class TestContent:
     def test_a_run_without_rows_writes_none(self, page: Callable[..., Path]) -> None:
         assert not page().exists()
 
+    def test_files_in_a_store_are_linked_by_their_address(self, tmp_path: Path) -> None:
+        row = result("memory://bucket/a b.jpg")
+        assert 'href="memory://bucket/a b.jpg"' in card(row, tmp_path)
+
     def test_it_replaces_an_earlier_report_and_nothing_else(self, tmp_path: Path) -> None:
         notes = tmp_path / "notes.html"
         notes.write_text("<!doctype html><title>what grandmother told</title>")
         with pytest.raises(UsageProblem, match="no report of oldphoto"):
             ReportPage(notes, facts={})
+        with pytest.raises(UsageProblem, match="is a folder"):
+            ReportPage(tmp_path, facts={})
         for name in ("a.jpg", "b.jpg"):
             with ReportPage(tmp_path / "r.html", facts={}) as report:
                 report.add(result(name))

@@ -92,3 +92,29 @@ def test_what_cannot_be_watched(inbox: Path, make_photo: MakePhoto) -> None:
     for inputs, output in (([str(photo)], "out"), (["-"], "out"), ([str(inbox)], "-"), ([str(inbox)], str(photo))):
         with pytest.raises(UsageProblem):
             Watcher(inputs, output, PlanOptions())
+
+
+def test_a_mask_that_comes_or_changes_later_gives_its_photo_out_again(
+    inbox: Path, tmp_path: Path, make_photo: MakePhoto
+) -> None:
+    (tmp_path / "masks").mkdir()
+    watcher = watch(inbox, masks=MaskSource(folder=tmp_path / "masks"))
+    make_photo(inbox / "a.jpg")
+    watcher.look()
+    assert ready(watcher) == ["a.jpg"]
+    mask = make_photo(tmp_path / "masks" / "a.png")
+    assert ready(watcher) == []
+    (job,) = watcher.look()[0]
+    assert job.given_mask == mask
+    with mask.open("ab") as growing:
+        growing.write(b"more")
+    assert ready(watcher) == []
+    assert ready(watcher) == ["a.jpg"]
+
+
+def test_addresses_of_this_disk_are_its_folders(inbox: Path, make_photo: MakePhoto) -> None:
+    watcher = Watcher([f"file://{inbox}"], f"file://{inbox.parent}/out", PlanOptions())
+    make_photo(inbox / "a.jpg")
+    watcher.look()
+    (job,) = watcher.look()[0]
+    assert (job.source, job.target) == (inbox / "a.jpg", inbox.parent / "out" / "a.jpg")

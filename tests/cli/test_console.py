@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +63,16 @@ def test_data_is_kept_apart_from_whatever_else_prints() -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env={**os.environ})
     assert ran.stdout == b"before\ndata\nafter\n"
     assert sorted(ran.stderr.splitlines()) == [b"C code", b"python"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+def test_messages_that_cannot_be_written_end_nothing() -> None:
+    code = (
+        "from restore_cli.cli.console import Talk, complain, configure, say\n"
+        "from restore_cli.errors import OldPhotoError\n"
+        "configure(Talk())\n"
+        "say('one'); say('two'); complain(OldPhotoError('three')); print('still here')"
+    )
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=full)
+    assert (ended.returncode, ended.stdout) == (0, b"still here\n")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from restore_cli.batch.location import UrlPath, parse_location
 from restore_cli.batch.result import Face, PhotoResult, Pictures
 
 
@@ -95,7 +96,9 @@ def _facts(result: PhotoResult, folder: Path) -> list[str]:
 
 
 def _link(path: str, folder: Path) -> str:
-    relative = os.path.relpath(path, folder)
+    if isinstance(address := parse_location(path), UrlPath):
+        return html.escape(address.url)
+    relative = os.path.relpath(address, folder)
     return html.escape(quote(os.fsencode(Path(relative).as_posix())))
 
 

@@ -103,6 +103,8 @@ class ReportPage:
 
 
 def _refuse_foreign(path: Path) -> None:
+    if path.is_dir():
+        raise UsageProblem(f"the report {path} is a folder", hint="Name a file, such as report.html.", path=path)
     if not path.is_file() or not path.stat().st_size:
         return
     with path.open("rb") as file:
