@@ -34,7 +34,7 @@ class Shard:
 
 def parse_shard(text: str) -> Shard:
     """ "2/8" -> the second of eight. Raises UsageProblem."""
-    match = re.fullmatch(r"(\d+)/(\d+)", text, re.ASCII)
+    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text, re.ASCII)
     if match is None:
         raise UsageProblem(f"--shard {text} is not of the form I/N", hint="For example --shard 2/8.")
     return Shard(index=int(match[1]), count=int(match[2]))

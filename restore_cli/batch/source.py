@@ -25,7 +25,11 @@ def read_source(source: Location | None, stdin: BinaryIO | None) -> bytes:
             with source.open("rb") as stream:
                 data = _read_bounded(stream)
     except OSError as error:
-        raise PhotoUnreadable(f"{shown} cannot be read: {error.strerror or error}", path=str(source)) from error
+        raise PhotoUnreadable(
+            f"{shown} cannot be read: {error.strerror or error}",
+            hint="Check that it is there and that you may read it.",
+            path=str(source),
+        ) from error
     if data is None:
         limit = MAX_FILE_BYTES >> 30
         raise PhotoUnreadable(f"{shown} is larger than {limit} GiB", hint="Is it a photo?", path=shown)

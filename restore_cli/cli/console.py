@@ -12,10 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
+from restore_cli.errors import OldPhotoError, UsageProblem
+
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from restore_cli.errors import OldPhotoError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,8 @@ class Talk:
 
 
 _talk = Talk()
+PLAIN_TERMINALS = ("dumb", "unknown")
+"""As an editor's shell calls itself: lines are all it shows."""
 
 
 class TalkHandler(logging.Handler):
@@ -85,6 +87,11 @@ def say(message: str) -> None:
     console().print(printable(message), markup=False, highlight=False, soft_wrap=True)
 
 
+def say_error(message: str) -> None:
+    """The same even with --quiet."""
+    error_console().print(printable(message), markup=False, highlight=False, soft_wrap=True)
+
+
 def complain(error: OldPhotoError) -> None:
     """An expected error: what happened and where, then what to do about it."""
     out = error_console()
@@ -106,6 +113,8 @@ def printable(text: str) -> str:
 def data_stdout() -> Iterator[BinaryIO]:
     """The real stdout as a byte stream; whatever else prints meanwhile, from Python or from C, lands on stderr."""
     caught = sys.stdout
+    if caught is None:
+        raise UsageProblem("there is no stdout to write to: it is closed", hint="Write to a file, or into a pipe.")
     caught.flush()
     if _descriptor_of(caught) != 1:  # a test or an embedding program has replaced it: its buffer takes the data
         with contextlib.redirect_stdout(sys.stderr):
@@ -168,8 +177,9 @@ def _console(*, quiet: bool, drawing: bool) -> Console:
 
 
 def _may_draw() -> bool:
-    """Colour and bars need a terminal and a user who has not said NO_COLOR."""
+    """Colour and bars need a terminal that can draw and a user who has not said NO_COLOR."""
     try:
-        return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") in PLAIN_TERMINALS
+        return sys.stderr.isatty() and not plain
     except ValueError:  # closed
         return False

@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from restore_cli.cli.console import console, printable, say, shows_bars
-from restore_cli.cli.options import Paths, Recursive, as_path, split_paths
+from restore_cli.cli.console import console, say, say_error, shows_bars
+from restore_cli.cli.options import Recursive, as_path, split_paths
 
 if TYPE_CHECKING:
     from restore_cli.batch.discover import Found
     from restore_cli.training.ageing import AgeingSettings, AgeingTargets
 
+Paths = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT... OUTPUT", help="Photos and folders, then the folder for the results.", show_default=False
+    ),
+]
 RecipeName = Annotated[
     Literal["published", "realistic", "mixed"],
     typer.Option(
@@ -81,6 +87,7 @@ def degrade(
     from restore_cli.training.recipes import by_name, from_table
 
     given, output = split_paths(paths)
+    _refuse_no_folder(given, Path(output))
     inputs = [Path(name) for name in given]
     outlines = None if damage is None else DamageOutlines.load(Path(damage))
     chosen = by_name(recipe) if config is None else from_table(recipe_of(config))
@@ -93,6 +100,17 @@ def degrade(
     jobs = _plan(found, Path(output), as_path(targets))
     _refuse_clashes(jobs)
     _run(jobs, settings)
+
+
+def _refuse_no_folder(given: list[str], output: Path) -> None:
+    from restore_cli.errors import UsageProblem
+    from restore_cli.imaging import format_of_suffix
+
+    if "-" in (*given, str(output)):
+        raise UsageProblem("degrade reads files and writes a folder, no pipes", hint="Name a photo and a folder.")
+    if output.is_file() or (not output.is_dir() and format_of_suffix(output.suffix) is not None):
+        hint = "Name a folder: each photo becomes two files, NAME.png and NAME_mask.png."
+        raise UsageProblem(f"{output} is no folder", hint=hint, path=output)
 
 
 def _show_samples(
@@ -154,13 +172,15 @@ def _refuse_clashes(jobs: list[tuple[Path, AgeingTargets]]) -> None:
     clash = first_clash(written, fold=ignores_case(jobs[0][1].photo.parent))
     if clash is not None:
         first, second, path = clash
-        raise UsageProblem(f"{first} and {second} would both be written to {path}", hint="Rename one.", path=str(path))
+        hint = "Rename one." if first != second else "Give --targets another folder."
+        raise UsageProblem(f"{first} and {second} would both be written to {path}", hint=hint, path=str(path))
 
 
 def _run(jobs: list[tuple[Path, AgeingTargets]], settings: AgeingSettings) -> None:
     from rich.progress import track
 
     from restore_cli.errors import PhotoUnreadable, PhotoUnwritable
+    from restore_cli.imaging.naming import shown
     from restore_cli.training.ageing import age_file
 
     failed = changed = 0
@@ -169,8 +189,8 @@ def _run(jobs: list[tuple[Path, AgeingTargets]], settings: AgeingSettings) -> No
             aged = age_file(source, targets, settings)
         except (PhotoUnreadable, PhotoUnwritable) as error:
             failed += 1
-            reason = f"{error.message.removeprefix(f'{source}: ').rstrip('.')}. {error.hint}"
-            say(f"failed: {printable(str(source))}: {reason}")
+            reason = f"{error.message.removeprefix(f'{shown(source)}: ').rstrip('.')}. {error.hint}"
+            say_error(f"failed: {source}: {reason}")
         else:
             changed += aged.target_changed
     say(f"{len(jobs) - failed} photos aged, {failed} failed (recipe {settings.recipe.name}, seed {settings.seed})")

@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from restore_cli.cli.console import console, error_console, printable, say, shows_bars
+from restore_cli.cli.console import console, printable, say, say_error, shows_bars
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -56,7 +56,7 @@ class RunDisplay:
         if result.status == "failed":
             line = _failure(result)
             self._failures.append(line)
-            error_console().print(printable(f"failed: {line}"), markup=False, highlight=False, soft_wrap=True)
+            say_error(f"failed: {line}")
         elif self._progress is None and result.status != "skipped":
             of = "" if self._total is None else f"/{self._total}"
             say(f"[{self.tally.photos}{of}] {result.status} {result.input} -> {result.output}  {result.seconds:.1f} s")

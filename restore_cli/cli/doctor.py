@@ -68,7 +68,7 @@ def _memory() -> dict[str, object]:
     from restore_cli.restoration.memory import free_bytes
     from restore_cli.weights.places import home
 
-    there = next(folder for folder in (home(), *home().parents) if folder.exists())
+    there = next(folder for folder in (home(), *home().parents) if os.access(folder, os.F_OK))
     facts: dict[str, object] = {"free_gb": _gigabytes(free_bytes(resolve_device("cpu")))}
     if (device := resolve_device("auto")).type == "cuda":
         facts["free_on_device_gb"] = _gigabytes(free_bytes(device))

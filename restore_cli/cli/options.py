@@ -64,10 +64,10 @@ def parse_memory(text: str) -> int | None:
     if text.strip().lower() == "auto":
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?I?)B?", text.strip().upper(), re.ASCII)
-    size = int(float(match[1]) * UNITS[match[2]]) if match and match[2] in UNITS else 0
-    if size <= 0:
+    size = float(match[1]) * UNITS[match[2]] if match and match[2] in UNITS else 0
+    if not 1 <= size < 2**63:
         raise UsageProblem(f"--max-memory {text} is no amount of memory", hint="For example 4GB, 512MB or auto.")
-    return size
+    return int(size)
 
 
 def parse_jobs(text: str) -> int | None:
@@ -86,8 +86,6 @@ def split_paths(paths: list[str]) -> tuple[list[str], str]:
             f"no destination after {paths[0]}" if paths else "no photo given",
             hint="Give photos or folders, then the destination: oldphoto restore PHOTOS restored",
         )
-    if "" in paths:
-        raise UsageProblem("an empty name stands among the paths", hint="Is a variable in your script empty?")
     return paths[:-1], paths[-1]
 
 

@@ -25,7 +25,9 @@ app = typer.Typer(
 Names = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="NAME", help="wan2020, wan2020-faces, face-detector; all of them if left out.", show_default=False
+        metavar="NAME",
+        help="wan2020, wan2020-faces, face-detector: all if left out. vgg19: for training.",
+        show_default=False,
     ),
 ]
 ReleasedPaths = Annotated[
@@ -63,7 +65,8 @@ def download(names: Names = None, offline: Offline = False) -> None:
     from restore_cli.weights.download import download as download_models
 
     catalogue = load_catalogue()
-    models = [catalogue.model(name) for name in dict.fromkeys(names or catalogue.names)]
+    wanted = names or [model.name for model in catalogue.models if not model.for_training]
+    models = [catalogue.model(name) for name in dict.fromkeys(wanted)]
     for model in models:
         if model.bundled and names:
             say(f"{model.name} comes with the package, there is nothing to download")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from restore_cli import imaging
-from restore_cli.errors import PhotoUnreadable
+from restore_cli.errors import PhotoUnreadable, explained
 from restore_cli.training.ageing import to_rgb8
 from restore_cli.training.metrics import psnr_db, ssim
 
@@ -68,7 +68,11 @@ def _by_name(files: Iterable[tuple[Path, Path]]) -> Mapping[str, tuple[Path, ...
 def compare(pairs: Iterable[Pair]) -> Iterator[Comparison]:
     """A row for each pair; whatever is wrong with one becomes its `error`."""
     for pair in pairs:
-        yield _compare(pair)
+        try:
+            row = _compare(pair)
+        except Exception as error:  # the edge of a pair: memory that runs out costs one row
+            row = Comparison(name=pair.name, error=explained(error))
+        yield row
 
 
 def _compare(pair: Pair) -> Comparison:

@@ -49,6 +49,8 @@ class CatalogueModel:
     licence: str
     bundled: bool = False
     """Comes with the package and is never downloaded."""
+    for_training: bool = False
+    """Nobody needs it to restore."""
     hub: str | None = None
     """Hub repository, owner/name."""
     zips: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from pathlib import Path
 from restore_cli.errors import OldPhotoError
 from restore_cli.weights.catalogue import Catalogue, CatalogueModel
 from restore_cli.weights.hashes import sha256_of
-from restore_cli.weights.manifest import FILE_NAME, Manifest, read_manifest
+from restore_cli.weights.manifest import FILE_NAME, Manifest, is_model, read_manifest
 from restore_cli.weights.parts import PARTS, Part
 from restore_cli.weights.places import model_folder
 
@@ -53,7 +53,7 @@ def check_files(names: Iterable[str]) -> tuple[FileCheck, ...]:
     checks: list[FileCheck] = []
     for name in names:
         folder = model_folder(name)
-        if not (folder / FILE_NAME).exists():
+        if not is_model(folder):
             continue
         try:
             manifest = read_manifest(folder)
@@ -68,7 +68,7 @@ def check_files(names: Iterable[str]) -> tuple[FileCheck, ...]:
 def is_intact(part: Part) -> bool:
     """The part is installed, and its file is what was installed."""
     folder = model_folder(part.model)
-    if not (folder / FILE_NAME).exists():
+    if not is_model(folder):
         return False
     try:
         manifest = read_manifest(folder)

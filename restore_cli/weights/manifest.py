@@ -38,6 +38,14 @@ class Manifest:
     """Where each converted file came from and the hash of what was converted, by file name."""
 
 
+def is_model(folder: Path) -> bool:
+    """Whether a folder holds a model.json; one that may not be looked into holds none for us."""
+    try:
+        return (folder / FILE_NAME).is_file()
+    except OSError:
+        return False
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Read a folder's model.json. Raises WeightsMissing if there is none, WeightsDamaged if it says nothing usable."""
     path = folder / FILE_NAME

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from restore_cli.errors import WeightsDamaged, WeightsMissing
-from restore_cli.weights.manifest import BRANCHES, FILE_NAME, read_manifest
+from restore_cli.weights.manifest import BRANCHES, FILE_NAME, is_model, read_manifest
 from restore_cli.weights.network_file import Header, read_header, repair_hint
 from restore_cli.weights.places import model_folder
 
@@ -163,7 +163,7 @@ def _read(folder: Path) -> ModelFolder:
 
 
 def _is_usable(name: str) -> bool:
-    if not (model_folder(name) / FILE_NAME).is_file():
+    if not is_model(model_folder(name)):
         return False
     model = _read(model_folder(name))
     return bool(model.detector and model.encoder and model.branches)
@@ -171,7 +171,7 @@ def _is_usable(name: str) -> bool:
 
 def _installed(name: str) -> ModelFolder | None:
     folder = model_folder(name)
-    return _read(folder) if (folder / FILE_NAME).is_file() else None
+    return _read(folder) if is_model(folder) else None
 
 
 def _installed_roles(name: str) -> Mapping[str, Path]:

@@ -147,7 +147,10 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 @contextmanager
 def _opened(address: Address, wanted: str | None, patience: Patience, hops: _Hops) -> Iterator[Any]:
-    request = urllib.request.Request(address.url, headers={"User-Agent": f"oldphoto/{__version__}"})
+    try:
+        request = urllib.request.Request(address.url, headers={"User-Agent": f"oldphoto/{__version__}"})
+    except ValueError as problem:
+        raise SourceError(f"that is no address ({problem})") from problem
     # A compressed answer would count other bytes than ranges do.
     request.add_header("Accept-Encoding", "identity")
     if wanted:
@@ -168,6 +171,8 @@ def _opened(address: Address, wanted: str | None, patience: Patience, hops: _Hop
         raise SourceError(str(problem.reason)) from problem
     except TimeoutError as problem:
         raise TransientError("the server does not answer") from problem
+    except http.client.InvalidURL as problem:
+        raise SourceError(f"that is no address ({problem})") from problem
     except (ConnectionError, http.client.HTTPException) as problem:
         raise TransientError(f"the connection broke ({type(problem).__name__})") from problem
     with response:

@@ -42,6 +42,14 @@ def test_no_bars_without_a_terminal() -> None:
     assert not shows_bars()
 
 
+def test_no_bars_on_a_terminal_that_only_shows_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for terminal, draws in (("xterm", True), ("dumb", False)):
+        monkeypatch.setenv("TERM", terminal)
+        assert shows_bars() == draws
+
+
 def test_log_records_name_their_photo(capsys: pytest.CaptureFixture[str]) -> None:
     configure(Talk())
     token = current_photo.set("in/a.png")

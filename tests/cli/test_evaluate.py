@@ -3,10 +3,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from restore_cli.cli.main import main
+from restore_cli.training import evaluation
 
 
 @pytest.fixture
@@ -57,6 +59,22 @@ def test_two_files_of_different_names_are_compared(
     restored, clean = folders
     assert main(["evaluate", str(restored / "b.png"), str(clean / "a.png")]) == 0
     assert "28.13 dB" in capsys.readouterr().out
+
+
+def test_memory_that_runs_out_costs_one_row(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    really_score = evaluation.ssim
+
+    def score(restored: np.ndarray, clean: np.ndarray) -> float:
+        monkeypatch.setattr(evaluation, "ssim", really_score)
+        raise MemoryError("cannot allocate 9 GB")
+
+    monkeypatch.setattr(evaluation, "ssim", score)
+    assert main(["evaluate", *map(str, folders)]) == 1
+    told = capsys.readouterr().out
+    assert "out of memory: cannot allocate 9 GB" in told
+    assert "mean of 1" in told
 
 
 def test_an_empty_folder_is_no_comparison(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
+from PIL import Image
 
 import restore_cli
 from restore_cli.cli import main as module
@@ -121,6 +125,14 @@ def test_an_interruption_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
         ["restore", "--mask", "no.png", "a", "b"],
         ["restore", "does-not-exist.png", "b"],
         ["restore", "", "b"],
+        ["restore", "a", "b", "--model", ""],
+        ["restore", "a", "b", "--mask-dir="],
+        ["evaluate", "", "b"],
+        ["weights", "import", ""],
+        ["restore", "--max-memory", "9" * 400, "a", "b"],
+        ["restore", "--shard", "1/" + "9" * 5000, "a", "b"],
+        ["degrade", "a.jpg", "-"],
+        ["degrade", "a.jpg", "b.png"],
         ["restore", "--watch", "-", "b"],
         ["detect-scratches", "--resolution", "half", "a", "b"],
     ],
@@ -134,6 +146,52 @@ def test_usage_errors_are_2_and_say_something(
     assert told.out == ""
     assert "error" in told.err.lower()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_suffix_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+    monkeypatch.setattr(module, "app", lambda arguments, prog_name: seen.append(arguments))
+    for words in (["--suffix", ""], ["--suffix="]):
+        assert main(["restore", "a", "b", *words]) == 0
+    assert len(seen) == 2
+
+
+def test_what_the_system_refuses_is_told_by_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raising(monkeypatch, PermissionError(errno.EACCES, "Permission denied", "sec/a.png"))
+    assert main(["evaluate", "sec/a.png", "in"]) == 2
+    assert "error: sec/a.png: Permission denied" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+def test_a_full_disk_behind_stdout_is_no_bug() -> None:
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "restore_cli", "weights", "path"], stdout=full, stderr=PIPE, text=True
+        )
+    assert ran.returncode == 1
+    assert "error: the output cannot be written: No space left on device" in ran.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell that closes streams")
+@pytest.mark.parametrize(("closing", "code"), [("<&-", 0), ("2>&-", 0), (">&-", 2)])
+def test_closed_streams_are_missed_only_where_they_are_needed(tmp_path: Path, closing: str, code: int) -> None:
+    """Daemons and some schedulers start programs so."""
+    Image.new("RGB", (16, 16)).save(tmp_path / "a.png")
+    command = f'"{sys.executable}" -m restore_cli restore a.png out --strength 0 --json {closing}'
+    ran = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == code, ran.stderr
+    assert (tmp_path / "out" / "a.png").exists() == (code == 0)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_sigterm_before_a_run_has_begun_is_130() -> None:
+    code = (
+        "import os, signal\nfrom restore_cli.cli import main\n"
+        "main.app = lambda *arguments, **facts: os.kill(os.getpid(), signal.SIGTERM)\nmain.entry()"
+    )
+    assert subprocess.run([sys.executable, "-c", code, "doctor"]).returncode == 130
 
 
 def test_a_file_may_be_called_like_a_flag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

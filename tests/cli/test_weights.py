@@ -75,6 +75,12 @@ def test_download_installs_and_says_from_where(mirror: Path, capsys: Output) -> 
     assert (models_folder() / "face-detector" / "yunet_n_320_320.onnx").read_bytes() == b"any bytes will do"
     assert main(["weights", "download"]) == 0
     assert "was installed already" in capsys.readouterr().err
+    catalogue = Path(os.environ["OLDPHOTO_CATALOGUE"])
+    catalogue.write_text(
+        catalogue.read_text() + "\n[models.vgg19]\ntitle = ''\nlicence = ''\nfor_training = true\n"
+        "[[models.vgg19.files]]\npart = 'vgg19'\nsize_mb = 1\nurl = 'http://127.0.0.1:9/'\n"
+    )
+    assert main(["weights", "download"]) == 0, "what only training needs has to be asked for"
 
 
 def test_download_of_what_is_not_there_is_3_and_leaves_nothing(mirror: Path, capsys: Output) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -189,6 +190,17 @@ def test_a_zip_that_is_not_there_falls_to_its_copy(
     (arrival,) = download(NAMES, catalogue=catalogue, patience=patience)
     assert arrival.origin is not None
     assert "copy.zip" in arrival.origin
+
+
+@pytest.mark.parametrize("url", ["hf-mirror.com/yunet.onnx", "http://[half/yunet.onnx", "http://a b/yunet.onnx"])
+def test_what_is_no_address_falls_to_the_next_source(
+    server, detector_catalogue: Make, patience: Patience, make_zip: Callable[..., bytes], url: str
+) -> None:
+    server.put("faces.zip", make_zip({MEMBER: CONTENT}))
+    (model,) = detector_catalogue(zip_member=MEMBER, zips=["faces.zip"]).models
+    files = tuple(replace(file, url=url) for file in model.files)
+    (arrival,) = download(NAMES, catalogue=Catalogue((replace(model, files=files),)), patience=patience)
+    assert arrival.origin == f"{server.url}/faces.zip/{MEMBER}"
 
 
 def test_a_zip_on_a_server_without_ranges_is_refused_with_a_reason(

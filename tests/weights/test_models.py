@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,8 @@ from restore_cli.weights import (
     save_network,
     write_manifest,
 )
+from restore_cli.weights.catalogue import load_catalogue
+from restore_cli.weights.installed import check_files, model_states
 from restore_cli.weights.places import models_folder
 
 
@@ -81,6 +85,26 @@ def test_auto_takes_the_released_model_once_it_can_restore(monkeypatch: pytest.M
     assert resolve_model("auto").name == "small"
     write_model(models_folder() / "wan2020", released | {"scratch.decoder": decoder}, "wan2020")
     assert resolve_model("auto").name == "wan2020"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="rights are others there")
+def test_a_weights_folder_that_may_not_be_looked_into_holds_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As in a container that runs as another user: the bundled model still works."""
+    monkeypatch.setenv("OLDPHOTO_HOME", str(tmp_path / "locked"))
+    (tmp_path / "locked").mkdir()
+    really_stat = Path.stat
+
+    def stat(path: Path, **how: bool) -> os.stat_result:
+        if path.is_relative_to(tmp_path / "locked"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return really_stat(path, **how)
+
+    monkeypatch.setattr(Path, "stat", stat)  # made up, as nothing is forbidden to root
+    assert resolve_model("auto").name == "small"
+    assert [state.model.name for state in model_states(load_catalogue()) if state.present] == ["small"]
+    assert all(check.model == "small" for check in check_files(load_catalogue().names))
 
 
 def test_a_model_that_is_not_installed_names_the_command_that_installs_it() -> None:
