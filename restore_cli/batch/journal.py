@@ -54,6 +54,8 @@ class Entry:
     damaged_fraction: float
     faces: tuple[Face, ...] | None
     seconds: float
+    notes: tuple[str, ...] = ()
+    """What was done otherwise than asked, for later reports."""
 
 
 class Journal:
@@ -169,10 +171,16 @@ def parse_line(line: bytes) -> Entry | None:
         files = tuple(WrittenFile(**file) for file in facts.pop("files"))
         width, height = facts.pop("size")
         damaged, seconds = float(facts.pop("damaged_fraction")), float(facts.pop("seconds"))
-        faces = facts.pop("faces")
+        notes, faces = tuple(map(str, facts.pop("notes", ()))), facts.pop("faces")
         faces = tuple(map(_face, faces)) if isinstance(faces, list) else None  # 0.1.0 wrote how many there were
         return Entry(
-            files=files, size=(int(width), int(height)), damaged_fraction=damaged, seconds=seconds, faces=faces, **facts
+            files=files,
+            size=(int(width), int(height)),
+            damaged_fraction=damaged,
+            faces=faces,
+            seconds=seconds,
+            notes=notes,
+            **facts,
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         return None

@@ -11,7 +11,7 @@ import errno
 import hashlib
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -104,6 +104,7 @@ class Ledger:
         """
         assert result.size is not None
         self.refuse_loss(contents, source, input_sha256)
+        self._tell_stale(target, contents)
         entry = Entry(
             output=target.name,
             input=result.input,
@@ -115,6 +116,7 @@ class Ledger:
             damaged_fraction=result.damaged_fraction or 0.0,
             faces=result.faces,
             seconds=round(result.seconds, 3),
+            notes=result.notes,
         )
         if isinstance(target, UrlPath):
             self._journal(target).add(entry)
@@ -125,6 +127,14 @@ class Ledger:
             for path, content in reversed(contents.items()):
                 _fill(stack.enter_context(whole_file(Path(str(path)))), content)
             self._journal(target).add(entry)
+
+    def _tell_stale(self, target: Location, contents: Collection[Location]) -> None:
+        """Side files of an earlier result that this one does not bring describe what is not there any more."""
+        earlier = self._journal(target).find(target.name)
+        for file in () if earlier is None else earlier.files:
+            path = target.with_name(file.path)
+            if path not in contents and exists(path):
+                logger.warning("%s is of an earlier result", path)
 
     def _check_writable(self, target: Location) -> None:
         """Raises PhotoUnwritable for what can be known before any work is done; makes missing folders, each once: one

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from restore_cli.batch.held import MAX_HELD_BYTES
+from restore_cli.batch.needs import needed_bytes
 from restore_cli.batch.plan import Job
 from restore_cli.batch.result import PhotoResult
 from restore_cli.batch.stop import StopSignal
@@ -105,7 +106,7 @@ class LocalEngine:
             job = next(waiting, None)
             if job is None:
                 return
-            ahead.append(_Coming(job, measurers.submit(worker.needs_bytes, job)))
+            ahead.append(_Coming(job, measurers.submit(needed_bytes, job)))
 
     def _admit(
         self, ahead: Ahead, behind: Behind, worker: Worker, decoders: ThreadPoolExecutor, stop: StopSignal

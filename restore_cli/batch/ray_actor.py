@@ -14,6 +14,7 @@ from pathlib import Path
 import restore_cli
 from restore_cli.batch.held import Room
 from restore_cli.batch.journal import fingerprint
+from restore_cli.batch.needs import needed_bytes
 from restore_cli.batch.plan import Job
 from restore_cli.batch.ray_storage import HINT, Landmarks
 from restore_cli.batch.result import PhotoResult
@@ -105,7 +106,7 @@ class PhotoActor:
     def restore(self, job: Job) -> PhotoResult | OldPhotoError:
         """One photo, from file to file. An error is one that ends the run: missing weights, no such device."""
         try:
-            with self._room.taken(self._worker.needs_bytes(job)):
+            with self._room.taken(needed_bytes(job)):
                 result = self._restore(job)
         except OldPhotoError as error:
             return _told_by_host(error)

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import numpy as np
@@ -29,23 +27,12 @@ from restore_cli.batch.result import PhotoResult, Pictures
 from restore_cli.batch.sidecar import sidecar
 from restore_cli.batch.source import read_source
 from restore_cli.errors import OldPhotoError, PhotoUnreadable, explained
-from restore_cli.imaging import Photo, pixel_bytes, read, read_mask
+from restore_cli.imaging import Photo, read, read_mask
 from restore_cli.imaging.atomic import write_to_stream
 from restore_cli.imaging.photo import Pixels
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-COPIES = 4
-"""Of a photo's pixels that exist at a time: itself, the result, the mask, and what an encoder or decoder needs beside.
-
-Measured up to 3.4 while a JPEG or PNG is decoded and 3.9 while it is written.
-"""
-WEBP_COPIES = 9
-"""The same for WebP: measured 7.7 while it is decoded, and 6.3 beside photo, result and mask while it is written."""
-FILES = 2
-"""The photo's, and its result's."""
-UNKNOWN_BYTES = 2**62
-"""What a pipe will bring: its head cannot be looked at without being taken away."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,21 +83,6 @@ class Worker:
         """What shapes all results beside the photos and the model."""
         self._loaded = False
         self._ledger = Ledger(order.existing)
-
-    def needs_bytes(self, job: Job) -> int:
-        """Memory that a photo takes at most from reading to writing, not counting what the processor works with.
-
-        Told from the head of its file. 0 where that makes no sense: reading it will say why, and end there.
-        """
-        try:
-            if job.source is None or (isinstance(job.source, Path) and not job.source.is_file()):
-                return UNKNOWN_BYTES
-            with job.source.open("rb") as stream:
-                is_webp = stream.read(12)[8:] == b"WEBP" or job.format == "webp"
-                stream.seek(0)
-                return (WEBP_COPIES if is_webp else COPIES) * pixel_bytes(stream) + FILES * stream.seek(0, os.SEEK_END)
-        except Exception:  # the edge of a photo: decoders answer broken files with any exception there is
-            return 0
 
     def prepare(self, job: Job) -> Prepared | PhotoResult:
         """Decide whether there is anything to do, and read the photo."""
@@ -225,6 +197,7 @@ class Worker:
             size=entry.size,
             damaged_fraction=entry.damaged_fraction,
             faces=entry.faces,
+            notes=entry.notes,
             pictures=pictures,
         )
 

@@ -60,7 +60,7 @@ class RunDisplay:
         elif self._progress is None and result.status != "skipped":
             of = "" if self._total is None else f"/{self._total}"
             say(f"[{self.tally.photos}{of}] {result.status} {result.input} -> {result.output}  {result.seconds:.1f} s")
-        for note in result.notes:
+        for note in () if result.status == "skipped" else result.notes:  # said when it was done
             say(f"{result.input}: {note}")
         if self._progress is not None:
             self._progress.update(self._task, advance=1, rate=self._rate())

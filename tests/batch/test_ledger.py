@@ -79,6 +79,14 @@ def test_an_older_result_of_ours_is_replaced(photo: Path, out: Path, order_for: 
     assert [row.status for row in run(photo.parent, order_for(settings_value=2), out)] == ["done"]
 
 
+def test_a_side_file_of_an_earlier_result_is_told(
+    photo: Path, out: Path, order_for: OrderFor, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(photo.parent, order_for(), out, sidecar=True)
+    run(photo.parent, order_for(settings_value=1), out)
+    assert f"{out / 'a.json'} is of an earlier result" in caplog.text
+
+
 def test_another_photo_does_not_take_the_place_of_a_result(
     tmp_path: Path, out: Path, make_photo: MakePhoto, order_for: OrderFor
 ) -> None:

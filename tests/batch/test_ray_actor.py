@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import restore_cli
+from restore_cli.batch.needs import needed_bytes
 from restore_cli.batch.plan import Job
 from restore_cli.batch.ray_actor import PhotoActor, Setup, Terms
 from restore_cli.batch.ray_storage import Landmarks
@@ -128,7 +129,7 @@ def test_photos_in_flight_share_the_room_for_them(
             return result
 
     monkeypatch.setattr("restore_cli.batch.ray_actor.Worker", Slow)
-    actor = actor_for(max_held_bytes=round(room_for * Worker(order_for()).needs_bytes(jobs[0])))
+    actor = actor_for(max_held_bytes=round(room_for * needed_bytes(jobs[0])))
     assert actor.get_ready() is None
     with ThreadPoolExecutor(3) as threads:
         rows = list(threads.map(actor.restore, jobs))

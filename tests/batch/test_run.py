@@ -27,12 +27,13 @@ from restore_cli.batch.journal import NAME as JOURNAL
 from restore_cli.batch.local import LocalEngine
 from restore_cli.batch.location import Location, UrlPath
 from restore_cli.batch.names import Naming
+from restore_cli.batch.needs import UNKNOWN_BYTES, needed_bytes
 from restore_cli.batch.plan import Job, PlanOptions, make_plan
 from restore_cli.batch.processor import Processed
 from restore_cli.batch.result import PhotoResult
 from restore_cli.batch.run import run_batch
 from restore_cli.batch.stop import StopSignal
-from restore_cli.batch.worker import UNKNOWN_BYTES, Computed, Order, Prepared, Worker
+from restore_cli.batch.worker import Computed, Order, Prepared, Worker
 from restore_cli.errors import OutOfMemory, WeightsMissing
 from restore_cli.imaging import Photo
 
@@ -319,6 +320,8 @@ class TestSideFiles:
         told = ("Black and white (1 bit) became 8-bit grey.",)
         assert [(row.status, row.notes) for row in rows] == [("unchanged", ()), ("done", told)]
         assert [json.loads((out / name).read_text())["notes"] for name in ("black.json", "light.json")] == [[], [*told]]
+        later = run(tmp_path / "in", order_for(), out, sidecar=True)
+        assert [(row.status, row.notes) for row in later] == [("skipped", ()), ("skipped", told)]
 
     def test_sidecar_says_where_the_result_comes_from(self, photos: Path, out: Path, order_for: OrderFor) -> None:
         run(photos, order_for(), out, sidecar=True)
@@ -379,7 +382,7 @@ class Watched(Worker):
 
     def prepare(self, job: Job) -> Prepared | PhotoResult:
         with self.lock:
-            self.inside[job.key] = self.needs_bytes(job)
+            self.inside[job.key] = needed_bytes(job)
             self.together.append(list(self.inside.values()))
         return super().prepare(job)
 
@@ -406,7 +409,7 @@ class TestMemoryOfPhotosBesideTheDevice:
     ) -> None:
         for number in range(10):
             make_photo(tmp_path / "in" / f"{number}.tif", size=(400, 400) if number in (3, 4, 8) else (100, 100))
-        one = Worker(Order(processor=Inverter())).needs_bytes(job_for(tmp_path / "in" / "0.tif"))
+        one = needed_bytes(job_for(tmp_path / "in" / "0.tif"))
         together = self.watched(tmp_path / "in", out, 2 * one, slow_seconds=slow_seconds)
         assert all(sum(needs) <= 2 * one or len(needs) == 1 for needs in together)
         assert max(map(len, together)) == 2
@@ -420,27 +423,24 @@ class TestMemoryOfPhotosBesideTheDevice:
         assert {len(needs) for needs in self.watched(tmp_path / "in", out, 1, slow_seconds=0)} == {1}
 
     def test_a_pipe_is_not_looked_into_and_a_broken_file_needs_nothing(self, tmp_path: Path) -> None:
-        worker = Worker(Order(processor=Inverter()))
         os.mkfifo(tmp_path / "pipe")
-        assert worker.needs_bytes(job_for(tmp_path / "pipe")) == worker.needs_bytes(job_for(None)) == UNKNOWN_BYTES
+        assert needed_bytes(job_for(tmp_path / "pipe")) == needed_bytes(job_for(None)) == UNKNOWN_BYTES
         (tmp_path / "broken.jpg").write_bytes(b"broken")
-        assert worker.needs_bytes(job_for(tmp_path / "broken.jpg")) == 0
+        assert needed_bytes(job_for(tmp_path / "broken.jpg")) == 0
 
     def test_webp_read_or_written_counts_for_what_its_codec_takes(self, tmp_path: Path, make_photo: MakePhoto) -> None:
-        worker = Worker(Order(processor=Inverter()))
         png = job_for(make_photo(tmp_path / "a.png", size=(400, 400)))
         webp = job_for(make_photo(tmp_path / "a.webp", size=(400, 400)))
         measured = 8.6 * 400 * 400 * 3
-        assert worker.needs_bytes(png) < measured
-        assert worker.needs_bytes(webp) > measured
-        assert worker.needs_bytes(replace(png, format="webp")) > measured
+        assert needed_bytes(png) < measured
+        assert needed_bytes(webp) > measured
+        assert needed_bytes(replace(png, format="webp")) > measured
 
     def test_a_store_tells_as_much_as_a_disk(self, tmp_path: Path, make_photo: MakePhoto) -> None:
-        worker = Worker(Order(processor=Inverter()))
         photo = make_photo(tmp_path / "a.tif")
         stored = UrlPath("memory://room/a.tif")
         stored.write_bytes(photo.read_bytes())
-        assert worker.needs_bytes(job_for(stored)) == worker.needs_bytes(job_for(photo)) > 24 * 16 * 3
+        assert needed_bytes(job_for(stored)) == needed_bytes(job_for(photo)) > 24 * 16 * 3
 
     @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
     def test_a_folder_of_large_photos_stays_within_max_memory(self, tmp_path: Path, out: Path) -> None:
