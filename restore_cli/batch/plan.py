@@ -99,7 +99,7 @@ def _plan(inputs: Sequence[str], output: str, options: PlanOptions) -> tuple[Job
     if not found:
         raise NoPhotosFound(
             f"no photos in {', '.join(inputs)}",
-            hint="Folders are read without their subfolders unless -r is given.",
+            hint="" if options.recursive else "Folders are read without their subfolders unless -r is given.",
         )
     if as_file:
         jobs = [_file_job(found[0], destination, options)]

@@ -6,12 +6,11 @@ every pixel.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 from restore_cli.imaging.plugins import can_write
 
 OutputFormat = Literal["same", "png", "jpg", "tiff", "webp"]
-OUTPUT_FORMATS: tuple[str, ...] = get_args(OutputFormat)
 
 SUFFIX_FORMATS = {
     ".jpg": "jpg",

@@ -32,7 +32,8 @@ READABLE = {
 """Pillow's names to ours. Anything else Pillow knows stays closed: some of it starts other programs (EPS)."""
 
 WRITABLE = {"jpg": "JPEG", "bmp": "BMP", "webp": "WEBP", "avif": "AVIF", "heic": "HEIF", "jxl": "JXL"}
-"""Our names to Pillow's for what is written by Pillow. PNG and TIFF have writers of their own, see png.py, tiff.py."""
+"""Our names to Pillow's for what is written by Pillow. PNG and TIFF have modules of their own, png_write and
+tiff_write."""
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from restore_cli.imaging.photo import Carried, Photo
 from restore_cli.imaging.plugins import MAX_PIXELS, READABLE, prepare_pillow
 from restore_cli.imaging.source import opened
 
+logger = logging.getLogger(__name__)
 HEAD_BYTES = 64
 SAMPLES_OF_A_PALETTE = 4
 """At most: its colours may have alpha."""
@@ -78,7 +80,11 @@ def read_mask(path: Path, size: tuple[int, int]) -> NDArray[np.bool_]:
         )
     half = pixels.shape[2] * (int(np.iinfo(pixels.dtype).max) // 2)
     damaged: NDArray[np.bool_] = pixels.sum(axis=2, dtype=np.uint32) > half
-    return damaged if photo.alpha is None else damaged & (photo.alpha > np.iinfo(photo.alpha.dtype).max // 2)
+    if photo.alpha is not None:
+        damaged &= photo.alpha > np.iinfo(photo.alpha.dtype).max // 2
+    if (pixels.any() or photo.alpha is not None) and not damaged.any():
+        logger.warning("%s: nothing in the mask is white, so nothing counts as damaged (white is 255, not 1)", path)
+    return damaged
 
 
 def pixel_bytes(stream: BinaryIO) -> int:

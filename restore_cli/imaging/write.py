@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from restore_cli.errors import PhotoUnwritable
 from restore_cli.imaging import exif, xmp
-from restore_cli.imaging.atomic import unwritable, whole_file
+from restore_cli.imaging.atomic import whole_file, write_to_stream
 from restore_cli.imaging.formats import written_format
 from restore_cli.imaging.naming import shown
 from restore_cli.imaging.photo import Carried, Photo
@@ -36,7 +36,7 @@ def write(
     """Encode a photo; one sentence for each thing the format has no place for.
 
     A Path appears whole or not at all; to a stream everything is written in one go. format: "same", which is the
-    photo's own, or PNG where that cannot be written, or one of OUTPUT_FORMATS, or "bmp" and the like. JPEG is written
+    photo's own, or PNG where that cannot be written, or one of OutputFormat, or "bmp" and the like. JPEG is written
     4:4:4 at `quality` (1 to 100), WebP, AVIF and HEIC at `quality` too, a WebP without loss if it came so; TIFF keeps
     none, LZW and deflate, everything else becomes deflate. JPEG, WebP and the like round 16 bits to 8, and JPEG and BMP
     lay transparent parts on white.
@@ -59,7 +59,7 @@ def write(
     else:
         buffer = io.BytesIO()
         notes += _encode(ready, name, buffer, quality)
-        _pour(buffer, target)
+        write_to_stream(target, buffer.getvalue())
     return tuple(notes)
 
 
@@ -89,14 +89,6 @@ def _encode(photo: Photo, name: str, file: BinaryIO, quality: int) -> list[str]:
         return notes + write_by_pillow(photo, name, file, quality)
     write_tiff(photo, file)
     return notes + [f'The text "{keyword}" was left out: TIFF has no place for it.' for keyword, _ in carried.texts]
-
-
-def _pour(buffer: io.BytesIO, target: BinaryIO) -> None:
-    try:
-        target.write(buffer.getbuffer())
-        target.flush()
-    except OSError as error:
-        raise unwritable(error, None) from error
 
 
 def _to_carry(photo: Photo, *, strip_metadata: bool, provenance: Provenance | None) -> tuple[Carried, list[str]]:

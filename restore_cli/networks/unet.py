@@ -141,7 +141,7 @@ class UNet(nn.Module):
 
 
 class ScratchUNet(UNet):
-    """The detector. 37.65 M parameters at base 64."""
+    """The detector. 37.63 M parameters at base 64."""
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__(config.colours, config)

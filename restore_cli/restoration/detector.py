@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -14,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from restore_cli import weights
-from restore_cli.errors import OutOfMemory, is_out_of_memory
+from restore_cli.errors import OutOfMemory, UsageProblem, is_out_of_memory
 from restore_cli.networks import ScratchUNet, SecondLook
 from restore_cli.networks.second_look import octaves
 from restore_cli.networks.unet import Network, fold_batch_norms
@@ -39,6 +40,8 @@ again and again."""
 BAND_COPIES = 40
 """Activations of a band that exist at a time, counted at the network's full size and base width: measured 9 to 40, the
 most where a photo is seen at several octaves."""
+MOST_ENLARGED_PX = 2**22
+"""What a smaller photo is enlarged to at most where its short side is to be longer: it may be a strip."""
 MASK_BYTES_PER_PX = 1
 
 
@@ -86,6 +89,8 @@ class ScratchDetector:
         resolution: "full" looks at every pixel; N looks at the photo resized so that its short side is about N (256 is
         the released code's) and enlarges what it found. Raises UsageProblem for arrays of another kind.
         """
+        if resolution != "full" and not (isinstance(resolution, int) and resolution >= 1):
+            raise UsageProblem(f"resolution is {resolution!r}", hint="give full, or pixels of the short side")
         found = np.empty(as_colour_planes(image).shape[:2], np.float32)
         for box, probability in self.pieces(image, resolution):
             found[box.slices] = probability
@@ -130,7 +135,7 @@ class ScratchDetector:
 
         Floats are in [-1, 1]. Raises OutOfMemory if even the smallest bands do not fit the CPU.
         """
-        pictures = self._octaves(seen)
+        pictures = self._octaves(seen, self.device)
         height, width = seen.shape[:2]
         looks, rows = self.looks, self._rows(self.looks, height, width, sharers)
         while True:
@@ -154,21 +159,23 @@ class ScratchDetector:
             if smallest:  # outside the handler, whose traceback holds on to tensors
                 log.warning("%s ran out of memory: looking for damage on the CPU", looks.device)
                 looks = looks.on(torch.device("cpu"))
+                pictures = self._octaves(seen, looks.device)
                 rows = self._rows(looks, height, width, sharers)
                 continue
             rows = max(rows // 2 // looks.size_multiple, 1) * looks.size_multiple
             log.warning("out of memory: trying again with bands of %d rows", rows)
 
-    def _octaves(self, seen: Seen) -> list[Picture]:
+    def _octaves(self, seen: Seen, device: torch.device) -> list[Picture]:
         """A picture (H, W, C), and for a model that looks twice what it is seen as from farther and farther away."""
         sizes = [seen]
         while self.looks.second is not None and len(sizes) < octaves(*seen.shape[:2]):
             sizes.append(halved(sizes[-1]))
-        return [Picture(partial(to_tensor, one, device=self.device), *one.shape[:2]) for one in sizes]
+        return [Picture(partial(to_tensor, one, device=device), *one.shape[:2]) for one in sizes]
 
     def _reduced(self, image: Pixels, short_side: int) -> NDArray[np.float32]:
         """The photo at sides that the network takes, (h, w, 3) in [-1, 1]."""
-        scale = short_side / min(image.shape[:2])
+        height, width = image.shape[:2]
+        scale = min(short_side / min(height, width), math.sqrt(max(MOST_ENLARGED_PX / (height * width), 1)))
         multiple, smallest = self.looks.size_multiple, self.looks.smallest_px
         size = [max(round(side * scale / multiple) * multiple, smallest) for side in image.shape[:2]]
         levels = np.broadcast_to(shrunk(image, *size), (*size, 3))

@@ -79,6 +79,12 @@ def plan(task: Task, budget_bytes: int) -> Plan:
     return BandPlan(shelf, _band_rows(rows, BAND_POSITIONS // width, height, task.device))
 
 
+def smallest_bytes(task: Task) -> int:
+    """What the smallest pieces of a stream take, which grows with the photo's width; 0 for other models."""
+    width = task.padded[1] // LATENT_PX
+    return 4 * width * _widest(task.way) * (STREAM_COPIES * FEWEST_ROWS + WAITING_ROWS) if task.way.is_local else 0
+
+
 def _band_rows(fitting: int, most: int, height: int, device: torch.device) -> int:
     """As many as fit the memory, and on a CPU at most so many."""
     rows = min(fitting, most) if device.type == "cpu" else fitting

@@ -150,6 +150,10 @@ class Restorer:
         """
         settings = settings or RestoreSettings()
         masks = [None] * len(images) if masks is None else masks
+        if len(masks) != len(images):
+            raise UsageProblem(f"{len(images)} photos and {len(masks)} masks", hint="give one mask, or None, for each")
+        if not images:
+            return []
         with torch.inference_mode():
             faces = self._face_restorer(settings)
             begun_with = settings if faces is None else replace(settings, strength=1.0)

@@ -23,7 +23,7 @@ from restore_cli.restoration.memory import working_bytes
 from restore_cli.restoration.model import RestorationModel
 from restore_cli.restoration.passes import LATENT_PX, Task, prepare
 from restore_cli.restoration.pixels import Pixels, to_unit
-from restore_cli.restoration.plan import Plan, StreamPlan, plan
+from restore_cli.restoration.plan import Plan, StreamPlan, plan, smallest_bytes
 from restore_cli.restoration.settings import RestoreSettings
 from restore_cli.restoration.tone import ROWS, blend, stretch
 from restore_cli.restoration.way_rows import streamed
@@ -34,6 +34,8 @@ UnitPieces = Iterator[tuple[Box, NDArray[np.float32]]]
 """Boxes of the photo, (h, w, 3) in [0, 1] each."""
 BLACK = -0.999
 """Largest value of a piece that counts as black, in [-1, 1]."""
+WORTH_A_WORD = 1.1
+"""Of a limit: what is needed is a careful guess."""
 NOT_BLACK = 0.02
 """Mean level of a photo's piece, of 1, from which its result has no reason to be black."""
 
@@ -59,7 +61,11 @@ def restored_pixels(
         damaged = cv2.dilate(damaged.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=3).astype(bool)
     notes: tuple[str, ...] = ()
     for place in (model, model.on_cpu) if model.device.type != "cpu" else (model,):
-        task = prepare(place.way(branch), image, damaged, device=place.device, dtype=place.dtype)
+        try:
+            task = prepare(place.way(branch), image, damaged, device=place.device, dtype=place.dtype)
+        except torch.cuda.OutOfMemoryError:
+            notes += (_on_the_cpu(place),)
+            continue
         try:
             pixels = _within_memory(task, image, settings, max_memory_bytes if place is model else None, sharers)
         except NotANumberError:
@@ -68,12 +74,16 @@ def restored_pixels(
             pixels = _within_memory(replace(task, dtype=torch.float32), image, settings, max_memory_bytes, sharers)
         if pixels is not None:
             return pixels, notes
-        notes += (f"{place.device} ran out of memory: restored on the CPU",)
+        notes += (_on_the_cpu(place),)
     height, width = damaged.shape
     raise OutOfMemory(
         f"a photo of {width} x {height} pixels does not fit the memory of {model.device}",
         hint="use --model small, close other programs or give a smaller photo",
     )
+
+
+def _on_the_cpu(place: RestorationModel) -> str:
+    return f"{place.device} ran out of memory: restored on the CPU"
 
 
 def _within_memory(
@@ -84,6 +94,8 @@ def _within_memory(
     Raises NotANumberError.
     """
 
+    nearest, *others = octave_tasks(task)
+
     def tried(
         octave: Task, farther: Tensor | None, put_together: Callable[[Pieces], Made], made_bytes: int
     ) -> Made | None:
@@ -92,9 +104,10 @@ def _within_memory(
             budget -= ROW_BYTES_PER_PX * octave.mask.shape[1]
         if task.device.type == "cpu":
             budget -= made_bytes
+        if octave is nearest and max_memory_bytes is not None:
+            _warn_if_wide(max_memory_bytes, max_memory_bytes + smallest_bytes(octave) - budget)
         return _in_some_pieces(octave, farther, put_together, budget)
 
-    nearest, *others = octave_tasks(task)
     farther: Tensor | None = None
     for octave in reversed(others):
         farther = tried(octave, farther, partial(gathered, octave), BYTES_PER_PX * octave.mask.size)
@@ -102,6 +115,11 @@ def _within_memory(
             return None
     result_bytes = image.nbytes if settings.tone == "keep" else image.nbytes + 12 * task.mask.size
     return tried(nearest, farther, partial(_blended, image, settings), result_bytes)
+
+
+def _warn_if_wide(asked_bytes: int, needed_bytes: int) -> None:
+    if needed_bytes > WORTH_A_WORD * asked_bytes:
+        log.warning("--max-memory cannot be kept for a photo of this width: it takes up to %.1f GB", needed_bytes / 1e9)
 
 
 def _in_some_pieces(

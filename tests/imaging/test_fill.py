@@ -1,6 +1,8 @@
+import cv2
 import numpy as np
 import pytest
 
+from restore_cli.imaging import fill
 from restore_cli.imaging.fill import fill_from_surroundings
 
 
@@ -24,3 +26,30 @@ def test_a_hole_in_a_ramp_becomes_ramp(dtype, channels):
 def test_nothing_or_everything_damaged_stays(damaged):
     photo = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
     assert (fill_from_surroundings(photo, np.full((20, 20), damaged)) == photo).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_boxes_fill_as_the_whole_picture_would(dtype, monkeypatch):
+    monkeypatch.setattr(fill, "SMALL_PX", 0)  # as many boxes as there can be
+    rng = np.random.default_rng(3)
+    photo = cv2.GaussianBlur(rng.integers(0, np.iinfo(dtype).max, (300, 400, 3)).astype(dtype), (0, 0), 3)
+    strokes = np.zeros((300, 400), np.uint8)
+    for _ in range(14):
+        start = rng.integers(0, (400, 300))
+        cv2.line(strokes, start.tolist(), (start + rng.integers(-40, 40, 2)).tolist(), 1, int(rng.integers(1, 9)))
+    mask = strokes > 0
+    assert len(list(fill._boxes(mask, (0, 300), (0, 400)))) > 5
+    levels = (photo >> 8).astype(np.uint8) if dtype == np.uint16 else photo
+    whole = cv2.inpaint(levels, strokes, fill.RADIUS_PX, cv2.INPAINT_TELEA)
+    expected = photo.copy()
+    expected[mask] = whole[mask].astype(np.uint16) * 257 if dtype == np.uint16 else whole[mask]
+    assert np.array_equal(fill_from_surroundings(photo, mask), expected)
+
+
+@pytest.mark.parametrize("size", [(1, 60), (60, 1), (2, 9)])
+def test_the_thinnest_pictures_are_filled_the_same_way_each_time(size):
+    """OpenCV by itself reads beyond them."""
+    rng = np.random.default_rng(0)
+    photo, mask = rng.integers(0, 256, (*size, 1), dtype=np.uint8), rng.random(size) < 0.3
+    results = {fill_from_surroundings(photo, mask).tobytes() for _ in range(20)}
+    assert len(results) == 1

@@ -243,6 +243,18 @@ def test_what_is_transparent_in_a_mask_is_no_damage(tmp_path: Path, mode: str) -
     assert read_mask(tmp_path / "mask.png", (1, 4)).tolist() == [[True, True, False, False]]
 
 
+@pytest.mark.parametrize(("level", "told"), [(0, False), (1, True), (255, False)])
+def test_a_mask_in_which_nothing_is_white_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, level: int, told: bool
+) -> None:
+    """As programs save masks that count 0 and 1."""
+    mask = np.zeros((4, 6), np.uint8)
+    mask[1] = level
+    write_grey(mask, tmp_path / "mask.png")
+    assert read_mask(tmp_path / "mask.png", (4, 6)).any() == (level == 255)
+    assert ("nothing in the mask is white" in caplog.text) == told
+
+
 def test_a_mask_of_another_size_is_refused_with_both_sizes(tmp_path: Path) -> None:
     write_grey(np.zeros((3, 4), np.uint8), tmp_path / "mask.png")
     with pytest.raises(PhotoUnreadable, match="the mask is 4 x 3 pixels, its photo 6 x 5"):

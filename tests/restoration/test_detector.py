@@ -1,10 +1,11 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from restore_cli.errors import WeightsMissing
+from restore_cli.errors import UsageProblem, WeightsMissing
 from restore_cli.networks import ScratchUNet, SecondLook, SecondLookConfig, UNetConfig
 from restore_cli.networks.second_look import SEEN_ONCE_DOUBT, SEEN_ONCE_PX
 from restore_cli.restoration.detector import ScratchDetector
@@ -78,6 +79,18 @@ def test_16_bit_is_seen_like_8_bit(detector: ScratchDetector) -> None:
 
 def test_reduced_resolution_has_the_photos_size(detector: ScratchDetector) -> None:
     assert detector.probability(PHOTO, 64).shape == PHOTO.shape[:2]
+
+
+def test_a_strip_is_not_enlarged_without_end(detector: ScratchDetector) -> None:
+    strip = np.zeros((3, 40_000, 3), np.uint8)
+    assert detector._reduced(strip, 256).nbytes < 100e6  # at 256 px of the short side it would be ten thousand million
+    assert detector.probability(strip[:, :900], 256).shape == (3, 900)
+
+
+@pytest.mark.parametrize("resolution", [0, -3, "half"])
+def test_other_resolutions_are_refused(detector: ScratchDetector, resolution: Any) -> None:
+    with pytest.raises(UsageProblem, match="resolution is"):
+        detector.probability(np.zeros((40, 40, 3), np.uint8), resolution)
 
 
 def test_reduced_resolution_comes_in_bands_too(detector: ScratchDetector) -> None:

@@ -112,6 +112,18 @@ def test_other_arrays_are_refused(restorer: Restorer, image: Any) -> None:
         restorer.restore(image)
 
 
+def test_a_limit_that_a_wide_photo_cannot_keep_is_told(tiny_model: Path, caplog: pytest.LogCaptureFixture) -> None:
+    limited = Restorer.load(tiny_model, device="cpu", precision="fp32", max_memory_bytes=1)
+    limited.restore(PHOTO, SOME_DAMAGE)
+    assert "--max-memory cannot be kept for a photo of this width" in caplog.text
+
+
+def test_several_photos_want_as_many_masks(restorer: Restorer) -> None:
+    assert restorer.restore_all([]) == []
+    with pytest.raises(UsageProblem, match="2 photos and 1 masks"):
+        restorer.restore_all([PHOTO, PHOTO], [SOME_DAMAGE])
+
+
 def test_a_mask_of_another_size_is_refused(restorer: Restorer) -> None:
     with pytest.raises(UsageProblem, match="mask"):
         restorer.restore(PHOTO, SOME_DAMAGE[:-1])
