@@ -20,7 +20,7 @@ from restore_cli.networks import ScratchUNet, SecondLook
 from restore_cli.networks.second_look import octaves
 from restore_cli.networks.unet import Network, fold_batch_norms
 from restore_cli.restoration.box import Box
-from restore_cli.restoration.device import NotANumberError, resolve_device, resolve_precision
+from restore_cli.restoration.device import NotANumberError, no_numbers, resolve_device, resolve_precision
 from restore_cli.restoration.looks import Looks, Picture
 from restore_cli.restoration.margins import margins_of
 from restore_cli.restoration.memory import working_bytes
@@ -143,7 +143,9 @@ class ScratchDetector:
                 for top, logits in looks.logits(pictures, rows):
                     yield Box(top, 0, top + logits.shape[2], width), logits[0, 0].sigmoid().cpu().numpy()
                 return
-            except NotANumberError:
+            except NotANumberError as error:
+                if looks.dtype == torch.float32:
+                    raise no_numbers() from error
                 log.warning("%s gave logits that are no numbers: looking again in float32", looks.dtype)
                 looks = replace(looks, dtype=torch.float32)
                 continue

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from restore_cli.errors import UsageProblem
+from restore_cli.errors import OldPhotoError, UsageProblem
 from restore_cli.networks.cpu import multiplies_bfloat16
 from restore_cli.restoration.settings import Precision
 
@@ -14,7 +14,17 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class NotANumberError(Exception):
-    """A precision below float32 overflowed: a piece came out black or with values that are no numbers."""
+    """A piece came out black or with values that are no numbers: a precision below float32 overflowed, or the weights
+    are damaged.
+    """
+
+
+def no_numbers() -> OldPhotoError:
+    """What to raise where float32 gives no numbers either, so that no black picture passes for a result."""
+    return OldPhotoError(
+        "the model gives values that are no numbers, in float32 too",
+        hint="Its weights may be damaged, or the training that made them went astray: choose another --model.",
+    )
 
 
 def resolve_device(name: str) -> torch.device:

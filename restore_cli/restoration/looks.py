@@ -126,7 +126,7 @@ class Looks:
             rows = following
             if made is None:
                 continue
-            if self.dtype != torch.float32 and not bool(made.isfinite().all()):
+            if not bool(made.isfinite().all()):
                 raise NotANumberError
             yield done, made.float()
             done += made.shape[2]

@@ -17,7 +17,7 @@ from torch import Tensor
 from restore_cli.errors import OutOfMemory, is_out_of_memory
 from restore_cli.restoration.bands import banded
 from restore_cli.restoration.box import Box
-from restore_cli.restoration.device import NotANumberError
+from restore_cli.restoration.device import NotANumberError, no_numbers
 from restore_cli.restoration.fusing import BYTES_PER_PX, ROW_BYTES_PER_PX, Pieces, fused, gathered, octave_tasks
 from restore_cli.restoration.memory import working_bytes
 from restore_cli.restoration.model import RestorationModel
@@ -68,10 +68,15 @@ def restored_pixels(
             continue
         try:
             pixels = _within_memory(task, image, settings, max_memory_bytes if place is model else None, sharers)
-        except NotANumberError:
+        except NotANumberError as error:
+            if task.dtype == torch.float32:
+                raise no_numbers() from error
             precision = str(task.dtype).removeprefix("torch.")
             notes += (f"redone in float32: {precision} gave values that are no picture",)
-            pixels = _within_memory(replace(task, dtype=torch.float32), image, settings, max_memory_bytes, sharers)
+            try:
+                pixels = _within_memory(replace(task, dtype=torch.float32), image, settings, max_memory_bytes, sharers)
+            except NotANumberError as again:
+                raise no_numbers() from again
         if pixels is not None:
             return pixels, notes
         notes += (_on_the_cpu(place),)
@@ -172,13 +177,15 @@ def _pieces(task: Task, attempt: Plan, farther: Tensor | None) -> Pieces:
         assert task.way.fusion is not None
         pieces = fused(task, task.way.fusion, pieces, farther)
     for box, piece in pieces:
-        if task.dtype != torch.float32:
-            _check(task.image[box.slices], piece)
+        _check(task, box, piece)
         yield box, piece
 
 
-def _check(image: Pixels, piece: Tensor) -> None:
-    """Raises NotANumberError for a piece that low precision has spoilt."""
-    black = bool((piece <= BLACK).all()) and float(image.mean()) > NOT_BLACK * np.iinfo(image.dtype).max
-    if black or not bool(piece.isfinite().all()):
+def _check(task: Task, box: Box, piece: Tensor) -> None:
+    """Raises NotANumberError for a piece that low precision, or the model itself, has spoilt."""
+    spoilt = not bool(piece.isfinite().all())
+    if task.dtype != torch.float32 and not spoilt and bool((piece <= BLACK).all()):
+        image = task.image[box.slices]
+        spoilt = float(image.mean()) > NOT_BLACK * np.iinfo(image.dtype).max
+    if spoilt:
         raise NotANumberError

@@ -14,11 +14,13 @@ import pytest
 import torch
 
 from restore_cli import Restorer, weights
-from restore_cli.errors import OutOfMemory
+from restore_cli.errors import OldPhotoError, OutOfMemory
 from restore_cli.imaging import read
 from restore_cli.networks import VAE, Mapping, MappingConfig, ScratchUNet, UNetConfig, VAEConfig
 from restore_cli.restoration import running
 from restore_cli.restoration.plan import BandPlan, StreamPlan, plan
+from restore_cli.restoration.settings import Precision
+from restore_cli.weights.manifest import read_manifest
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 PHOTO = np.random.default_rng(0).integers(40, 216, (120, 90, 3), dtype=np.uint8)
@@ -131,6 +133,24 @@ def test_what_overflows_in_low_precision_is_redone_in_float32(tmp_path: Path) ->
     exact = Restorer.load(tmp_path, device="cpu", precision="fp32").restore(PHOTO, DAMAGE)
     assert any("float32" in note for note in result.notes)
     assert (result.image == exact.image).all()
+
+
+@pytest.mark.parametrize("part", ["encoder", "scratch.mapping", "scratch.decoder", "detector"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_model_that_gives_no_numbers_fails_and_makes_no_black_picture(
+    tmp_path: Path, part: str, precision: Precision
+) -> None:
+    folder = write_model(tmp_path, Mapping(MappingConfig(latent=16, width=16, ramp=1, blocks=1)))
+    path = weights.resolve_model(folder).path(part)
+    network = weights.load_network(path)
+    for tensor in network.state_dict().values():
+        if tensor.ndim == 4:
+            tensor[...] = float("nan")
+    weights.save_network(network, path)
+    weights.write_manifest(folder, name="norms", roles=read_manifest(folder).roles)
+    restorer = Restorer.load(folder, device="cpu", precision=precision)
+    with pytest.raises(OldPhotoError, match="no numbers, in float32 too"):
+        restorer.restore(PHOTO, None if part == "detector" else DAMAGE)
 
 
 def test_bfloat16_is_within_45_db_of_float32() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from restore_cli.restoration.device import autocast
+from restore_cli.restoration.device import autocast, no_numbers
 from restore_cli.restoration.faces.blending import match_histogram
 from restore_cli.restoration.faces.warping import Floats
 
@@ -21,14 +21,19 @@ LARGEST_BATCH = 16
 
 
 def on_device(module: nn.Module, *, device: torch.device, dtype: torch.dtype) -> Generator:
-    """A network as a Generator that computes on `device`, its convolutions in `dtype`."""
+    """A network as a Generator that computes on `device`, its convolutions in `dtype`, or in float32 where that
+    overflows. It raises OldPhotoError where that gives no numbers either.
+    """
     module = module.to(device).eval()
 
     @torch.inference_mode()
     def generate(faces: Tensor) -> Tensor:
-        with autocast(device, dtype):
-            restored: Tensor = module(faces.to(device))
-        return restored.float().cpu()
+        for precision in dict.fromkeys((dtype, torch.float32)):
+            with autocast(device, precision):
+                restored: Tensor = module(faces.to(device))
+            if bool(restored.isfinite().all()):
+                return restored.float().cpu()
+        raise no_numbers()
 
     return generate
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from restore_cli.errors import OldPhotoError
 from restore_cli.networks import FaceGenerator, SpadeConfig
 from restore_cli.restoration.faces.generator import LARGEST_BATCH, batch_size, changes, on_device
 
@@ -60,6 +61,17 @@ def test_no_faces_need_no_generator() -> None:
 )
 def test_memory_sets_the_batch(face_px: int, memory: int | None, expected: int) -> None:
     assert batch_size(face_px, memory) == expected
+
+
+def test_what_overflows_is_redone_in_float32_and_what_is_no_number_refused() -> None:
+    last = nn.Conv2d(3, 3, 1, bias=False)
+    last.weight.data = torch.eye(3)[:, :, None, None] * 1e6
+    faces = torch.full((1, 3, 8, 8), 0.5)
+    made = on_device(last, device=torch.device("cpu"), dtype=torch.float16)(faces)
+    assert torch.equal(made, torch.full((1, 3, 8, 8), 5e5))
+    last.weight.data *= float("nan")
+    with pytest.raises(OldPhotoError, match="no numbers"):
+        on_device(last, device=torch.device("cpu"), dtype=torch.float16)(faces)
 
 
 def test_a_network_becomes_a_generator() -> None:
