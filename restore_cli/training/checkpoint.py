@@ -45,5 +45,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever its readers raise on a damaged file
-        raise TrainingStopped(f"the checkpoint {path} cannot be read: {error}", hint="start anew", path=path) from error
+        raise TrainingStopped(
+            f"the checkpoint {path} is damaged ({type(error).__name__})",
+            hint="delete it and start without --resume",
+            path=path,
+        ) from error
     return state

@@ -96,3 +96,11 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path: Path, limit_byte
     assert path.read_bytes() == before
     assert load_checkpoint(path)["step"] == 1
     assert [file.name for file in tmp_path.iterdir()] == ["vae.ckpt"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 cut off"])
+def test_a_damaged_checkpoint_is_told_in_a_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "detector.ckpt").write_bytes(content)
+    with pytest.raises(TrainingStopped, match=r"detector\.ckpt is damaged \(\w+\)$") as caught:
+        load_checkpoint(tmp_path / "detector.ckpt")
+    assert "without --resume" in caught.value.hint
