@@ -8,6 +8,7 @@ from typing import BinaryIO
 import numpy as np
 
 from restore_cli.imaging.canvas import Canvas
+from restore_cli.imaging.levels import to_16_bits
 
 HEADER_BYTES = 2**16
 """At most: it holds four words, and comments."""
@@ -38,6 +39,5 @@ def read_deep(stream: BinaryIO, orientation: int) -> Canvas:
     stored = values.reshape(height, width, channels)
     canvas = Canvas((height, width), channels, alpha=False, depth=np.uint16, orientation=orientation)
     for top in range(0, height, BAND_ROWS):
-        band = np.minimum(stored[top : top + BAND_ROWS], white).astype(np.uint32)
-        canvas.put((band * 65_535 + white // 2) // white, top)
+        canvas.put(to_16_bits(stored[top : top + BAND_ROWS], white), top)
     return canvas

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from restore_cli.errors import PhotoUnreadable
-from restore_cli.imaging import boxes, png_read, pnm_read, tiff_facts, tiff_read
+from restore_cli.imaging import boxes, jp2_read, png_read, pnm_read, tiff_facts, tiff_read
 from restore_cli.imaging.canvas import Canvas
 from restore_cli.imaging.decode import FEWER_BITS_HINT, conversion_for, fill
 from restore_cli.imaging.metadata import carried_of, carried_of_tiff, complete, stored_orientation
@@ -28,7 +28,7 @@ SAMPLES_OF_A_PALETTE = 4
 """At most: its colours may have alpha."""
 DAMAGED_HINT = "Copy the file again from where it came from, or open it in another program and save it anew."
 TO_8_BITS = "{} bits a channel could only be read as 8 in {}."
-DEEP_READERS = {"png": png_read.read_16_bit, "ppm": pnm_read.read_deep}
+DEEP_READERS = {"png": png_read.read_16_bit, "ppm": pnm_read.read_deep, "jp2": jp2_read.read_deep}
 """For more than 8 bits, where Pillow would cut them."""
 ONE_PICTURE_HINT = "Split it into single pictures first, for example with: magick IN OUT-%03d.png"
 
@@ -118,16 +118,14 @@ def _decoded(stream: BinaryIO, max_pixels: int) -> Photo:
         bits = _bits(image, name, stream)
         if name == "png":
             _check_png(stream)
-        elif name == "jp2" and bits > 8 and image.mode in ("RGB", "RGBA", "LA", "YCbCr"):
-            raise PhotoUnreadable(f"JPEG 2000 colour of {bits} bits", hint="Convert it to a 16-bit TIFF first.")
         image.load()
         complete(image, name, stream)
         carried = carried_of(image, name, stream)
         orientation = stored_orientation(carried.exif, name)
         if bits in (2, 4) and image.mode == "L" and "transparency" in image.info:
             image.info["transparency"] *= 255 // (2**bits - 1)  # Pillow stretches the pixels, but not this one
-        if bits <= 8 or name not in DEEP_READERS:
-            notes += [TO_8_BITS.format(bits, name.upper())] if bits > 8 and name != "jp2" else []
+        if bits <= 8 or name not in DEEP_READERS or (name == "jp2" and image.mode not in jp2_read.MODES):
+            notes += [TO_8_BITS.format(bits, name.upper())] if bits > 8 else []
             return _converted(image, carried, orientation, notes)
     del image  # its pixels, cut to 8 bits, only proved the file whole
     return _photo(DEEP_READERS[name](stream, orientation), carried, notes)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from restore_cli.errors import PhotoUnreadable
 from restore_cli.imaging import boxes, read
 from restore_cli.imaging.plugins import prepare_pillow
 
@@ -54,17 +53,6 @@ def test_an_archives_jpeg_2000_keeps_its_profile_and_metadata(
     assert np.array_equal(photo.pixels, colours)
     assert (carried.icc, carried.xmp, carried.exif) == (icc, xmp_packet, exif_block(1))
     assert carried.iptc == iptc_records
-
-
-@pytest.mark.parametrize("far", [0, 100_000])
-def test_deep_jpeg_2000_colour_is_refused_wherever_it_begins(jp2: bytes, far: int) -> None:
-    """Pillow would hand out its upper 8 bits without a word."""
-    data = bytearray(with_more(jp2, before=box(b"xml ", bytes(far))))
-    at = data.index(b"\xff\x4f\xff\x51") + 42
-    for channel in range(3):
-        data[at + 3 * channel] = 15
-    with pytest.raises(PhotoUnreadable, match="colour of 16 bits"):
-        read(bytes(data))
 
 
 @pytest.mark.parametrize(("flags", "bits"), [(0x0C, 8), (0x4C, 10), (0x6C, 12)])
