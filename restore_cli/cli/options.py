@@ -27,7 +27,18 @@ Paths = Annotated[
 ]
 Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Subfolders too; the tree is kept.")]
 Model = Annotated[str, typer.Option("--model", metavar="NAME", help="auto, small, wan2020, or a folder from `train`.")]
-Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")]
+
+
+def _known_device(name: str) -> str:
+    """Checked at once: a run that finds nothing to do would not look at it."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,4})?|mps", name, re.ASCII):
+        raise UsageProblem(f"no device is called {name!r}", hint="Use auto, cpu, cuda, cuda:N or mps.")
+    return name
+
+
+Device = Annotated[
+    str, typer.Option("--device", metavar="NAME", callback=_known_device, help="auto, cpu, cuda, cuda:N or mps.")
+]
 PrecisionChoice = Annotated[
     Precision, typer.Option("--precision", help="auto: bf16 where the device is faster with it.")
 ]

@@ -118,6 +118,8 @@ def test_an_interruption_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
         ["restore", "--threshold", "2", "a", "b"],
         ["restore", "--max-memory", "lots", "a", "b"],
         ["restore", "--jobs", "0", "a", "b"],
+        ["restore", "--device", "cuda:x", "a", "b"],
+        ["detect-scratches", "--device", "gpu", "a", "b"],
         ["restore", "--shard", "3/2", "a", "b"],
         ["restore", "--engine", "ray", "a", "b"],
         ["restore", "--quality", "0", "a", "b"],
