@@ -66,17 +66,8 @@ def restored_pixels(
         except torch.cuda.OutOfMemoryError:
             notes += (_on_the_cpu(place),)
             continue
-        try:
-            pixels = _within_memory(task, image, settings, max_memory_bytes if place is model else None, sharers)
-        except NotANumberError as error:
-            if task.dtype == torch.float32:
-                raise no_numbers() from error
-            precision = str(task.dtype).removeprefix("torch.")
-            notes += (f"redone in float32: {precision} gave values that are no picture",)
-            try:
-                pixels = _within_memory(replace(task, dtype=torch.float32), image, settings, max_memory_bytes, sharers)
-            except NotANumberError as again:
-                raise no_numbers() from again
+        pixels, more = _in_numbers(task, image, settings, max_memory_bytes if place is model else None, sharers)
+        notes += more
         if pixels is not None:
             return pixels, notes
         notes += (_on_the_cpu(place),)
@@ -85,6 +76,22 @@ def restored_pixels(
         f"a photo of {width} x {height} pixels does not fit the memory of {model.device}",
         hint="use --model small, close other programs or give a smaller photo",
     )
+
+
+def _in_numbers(
+    task: Task, image: Pixels, settings: RestoreSettings, max_memory_bytes: int | None, sharers: int
+) -> tuple[Pixels | None, tuple[str, ...]]:
+    """As `_within_memory`, in float32 where less gives values that are no picture, and a note. Raises OldPhotoError
+    where that does, too.
+    """
+    notes: tuple[str, ...] = ()
+    for dtype in dict.fromkeys((task.dtype, torch.float32)):
+        try:
+            return _within_memory(replace(task, dtype=dtype), image, settings, max_memory_bytes, sharers), notes
+        except NotANumberError:
+            precision = str(dtype).removeprefix("torch.")
+            notes = (f"redone in float32: {precision} gave values that are no picture",)
+    raise no_numbers()
 
 
 def _on_the_cpu(place: RestorationModel) -> str:
