@@ -82,12 +82,12 @@ def files(count: int) -> dict[str, float]:
         journal = Journal(Path(work))
         journal.path.write_bytes(lines)
         before = tracemalloc.get_traced_memory()[0]
-        journal.knows("0.jpg")
+        journal.versions("0.jpg")
         journal_bytes = tracemalloc.get_traced_memory()[0] - before
         tracemalloc.stop()
         fresh = Journal(Path(work))
         started = time.process_time()
-        fresh.knows("0.jpg")
+        fresh.versions("0.jpg")
         reading = time.process_time() - started
     return {
         "plan_us": 1e6 * planning / count,

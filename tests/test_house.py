@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,16 @@ def test_imports_run_one_way(room: str) -> None:
 def test_imaging_knows_no_torch() -> None:
     for file in (PACKAGE / "imaging").rglob("*.py"):
         assert "import torch" not in file.read_text(encoding="utf-8"), file
+
+
+@pytest.mark.parametrize("script", sorted((PACKAGE.parent / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_benchmarks_find_what_they_import(script: Path) -> None:
+    """They are not run by the tests, but renamed names would break them unseen."""
+    missing = [
+        f"{node.module}.{name.name}"
+        for node in ast.walk(ast.parse(script.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("restore_cli")
+        for name in node.names
+        if not hasattr(importlib.import_module(node.module), name.name)
+    ]
+    assert missing == []

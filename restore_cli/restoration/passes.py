@@ -1,4 +1,4 @@
-"""A photo on its way through encoder, mapping and decoder."""
+"""A photo on its way through encoder, mapping and decoder, and all of it at once."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from restore_cli.networks import ToneNet
 from restore_cli.networks.inputs import paint_damage
 from restore_cli.networks.tone import correct, thumbnail
 from restore_cli.restoration.box import Box, padded_size
+from restore_cli.restoration.device import autocast
 from restore_cli.restoration.model import Way
 from restore_cli.restoration.pixels import Pixels, mask_to_tensor, to_tensor
 
@@ -84,3 +85,12 @@ class Task:
         height = self.padded[0]
         cuts = [self.mask_rows(top, min(top + VALID_ROWS, height)) for top in range(0, height, VALID_ROWS)]
         return torch.cat([self.way.mapping.valid(mask)[0, 0] > 0.5 for mask in cuts])
+
+
+def whole(task: Task) -> Tensor:
+    """The restored photo (1, 3, H, W) in [-1, 1], all at once: what bands and streams are measured against."""
+    image, mask = task.shown(Box(0, 0, *task.padded))
+    with autocast(task.device, task.dtype):
+        restored = task.way.decoder(task.way.mapping(task.way.encoder(image), mask))
+    height, width = task.mask.shape
+    return restored[:, :, :height, :width].float()  # type: ignore[no-any-return]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +12,8 @@ from restore_cli.networks import VAE, Mapping, MappingConfig, VAEConfig
 from restore_cli.restoration.bands import banded
 from restore_cli.restoration.layers import RunningMoments
 from restore_cli.restoration.model import Way
-from restore_cli.restoration.passes import Task
+from restore_cli.restoration.passes import Task, whole
 from restore_cli.restoration.planes import Keep, Shelf
-
-sys.path.insert(0, str(Path(__file__).parent))
-from in_one_piece import whole
 
 HEIGHT, WIDTH = 150, 187  # multiples of nothing
 CPU = torch.device("cpu")

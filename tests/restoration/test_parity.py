@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,11 +24,8 @@ from restore_cli.networks import (
 )
 from restore_cli.restoration.detector import ScratchDetector
 from restore_cli.restoration.model import Way
-from restore_cli.restoration.passes import Task
+from restore_cli.restoration.passes import Task, whole
 from restore_cli.restoration.pixels import to_unit
-
-sys.path.insert(0, str(Path(__file__).parent))
-from in_one_piece import whole
 
 TESTS = Path(__file__).parents[1]
 PARITY = np.load(TESTS / "data" / "parity" / "released.npz")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +11,8 @@ import torch
 
 from restore_cli.networks import Mapping
 from restore_cli.restoration.model import RestorationModel
-from restore_cli.restoration.passes import Task, prepare
+from restore_cli.restoration.passes import Task, prepare, whole
 from restore_cli.restoration.way_rows import streamed
-
-sys.path.insert(0, str(Path(__file__).parent))
-from in_one_piece import whole
 
 HEIGHT, WIDTH = 150, 187  # neither a multiple of 4, nor of the attention's window
 
