@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from restore_cli.errors import TrainingStopped
 from restore_cli.training.config import LoopConfig
@@ -55,7 +56,7 @@ class Feed:
         self._on_gpu = accelerator.device.type == "cuda"
         self._layout = torch.channels_last if loop.channels_last else torch.contiguous_format
 
-    def steps(self, first: int) -> Iterator[list[Batch]]:
+    def steps(self, first: int) -> Generator[list[Batch], None, None]:
         """The micro-batches of each optimiser step from number `first` on.
 
         Raises TrainingStopped if the processes cannot share them evenly.
@@ -65,13 +66,16 @@ class Feed:
         started = time.monotonic()
         with _held_back():
             batches = iter(loader)
-        for batch in batches:
-            micro.append({key: self._moved(value) for key, value in batch.items()})
-            if len(micro) == self.loop.accumulate:
-                self.waited_seconds = time.monotonic() - started
-                yield micro
-                micro = []
-                started = time.monotonic()
+        try:
+            for batch in batches:
+                micro.append({key: self._moved(value) for key, value in batch.items()})
+                if len(micro) == self.loop.accumulate:
+                    self.waited_seconds = time.monotonic() - started
+                    yield micro
+                    micro = []
+                    started = time.monotonic()
+        finally:
+            _end_workers(batches)
 
     def _loader(self, first: int) -> DataLoader[Batch]:
         per_step = self.loop.accumulate
@@ -94,6 +98,14 @@ class Feed:
     def _moved(self, value: Tensor) -> Tensor:
         moved = value.to(self.accelerator.device, non_blocking=self._on_gpu)
         return moved.contiguous(memory_format=self._layout) if moved.dim() == 4 else moved
+
+
+def _end_workers(batches: Iterator[Batch]) -> None:
+    """Now, not when the last reference goes: an error holds one, and at exit Python would wait for processes that know
+    nothing of it and ignore its signal. PyTorch has no public name for this.
+    """
+    if isinstance(batches, _MultiProcessingDataLoaderIter):
+        batches._shutdown_workers()  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -28,7 +28,8 @@ class PhotoFolder:
         """All photos of a format that is known here, subfolders included; a name with a dot in front is no photo.
 
         validation: how many to keep apart, of few photos at most a fifth. part: which of those trained on, as in
-        DataConfig. Raises NoPhotosFound if there are none, TrainingStopped if there are none in that part.
+        DataConfig. Raises NoPhotosFound if there are none, TrainingStopped if there is only one and it should be
+        kept apart, or none in that part.
         """
         found = cls.split(photos_below(folder), folder, validation=validation)
         return replace(found, training=_part_of(found.training, part, folder))
@@ -39,11 +40,18 @@ class PhotoFolder:
         if not paths:
             hint = "name a folder with photos in it or in its subfolders"
             raise NoPhotosFound(f"{folder} holds no photos", hint=hint, path=folder)
-        apart = min(validation, int(LARGEST_VALIDATION_SHARE * len(paths)) or min(1, len(paths) - 1))
+        if validation and len(paths) == 1:
+            raise TrainingStopped(
+                f"{folder} holds one photo, and one more is needed for validation",
+                hint="give a folder with more photos",
+                path=folder,
+            )
+        apart = min(validation, int(LARGEST_VALIDATION_SHARE * len(paths)) or 1)
         if apart < validation:
             logger.warning("%s: %d of %d photos are kept for validation, not %d", folder, apart, len(paths), validation)
-        kept = sorted(paths, key=_hash_of_name)[:apart]
-        return cls(tuple(path for path in paths if path not in set(kept)), tuple(kept))
+        by_hash = sorted(paths, key=_hash_of_name)
+        training = set(by_hash[apart:])
+        return cls(tuple(path for path in paths if path in training), tuple(by_hash[:apart]))
 
 
 def _part_of(paths: Sequence[Path], part: tuple[float, float], folder: Path) -> tuple[Path, ...]:

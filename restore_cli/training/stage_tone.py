@@ -54,6 +54,7 @@ class ToneStage:
         self.config, self.loop, self.data = config, loop, data
         self.photos = PhotoFolder.find(clean, validation=data.validation_photos, part=data.part)
         self.damage = DamageOutlines.load(damage) if damage else None
+        torch.manual_seed(loop.seed)
         self.networks = nn.ModuleDict({"tone": start or ToneNet(config.network)})
         self.networks.requires_grad_(True)
         self.frozen = nn.ModuleDict()

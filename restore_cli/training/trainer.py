@@ -9,7 +9,8 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +99,12 @@ class Trainer:
                 self.journal.close()
 
     def _run(self) -> dict[str, float]:
+        with closing(self.feed.steps(self.step)) as steps:
+            return self._learn(steps)
+
+    def _learn(self, steps: Iterable[list[Batch]]) -> dict[str, float]:
         saved_at, figures = time.monotonic(), dict[str, float]()
-        for batches in self.feed.steps(self.step):
+        for batches in steps:
             started = time.monotonic()
             losses = self._step(batches)
             self.step += 1

@@ -192,10 +192,17 @@ def test_validation_photos_are_chosen_by_name_and_not_trained_on(photos: Path) -
 
 def test_of_few_photos_most_are_trained_on(photos: Path, caplog: pytest.LogCaptureFixture) -> None:
     paths = sorted(photos.glob("*.*"))
-    for count in (1, 2, 3, 4):
+    for count in (2, 3, 4):
         split = PhotoFolder.split(paths[:count], photos, validation=16)
-        assert (len(split.training), len(split.validation)) == (max(count - 1, 1), min(count - 1, 1))
+        assert (len(split.training), len(split.validation)) == (count - 1, 1)
     assert "1 of 4 photos are kept for validation, not 16" in caplog.text
+
+
+def test_one_photo_is_trained_on_only_if_none_is_to_be_kept_apart(photos: Path) -> None:
+    (one, *_) = sorted(photos.glob("*.*"))
+    with pytest.raises(TrainingStopped, match="one more is needed"):
+        PhotoFolder.split([one], photos, validation=16)
+    assert PhotoFolder.split([one], photos, validation=0).training == (one,)
 
 
 def test_two_parts_have_no_photo_in_common_and_a_new_photo_moves_few(photos: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 
 import pytest
@@ -49,6 +50,29 @@ def test_workers_are_deaf_to_signals_from_their_first_moment_and_the_trainer_is_
     feed = Feed(Deafness(), LoopConfig(steps=1, batch_size=1), Accelerator(cpu=True), workers=workers)
     ((batch,),) = feed.steps(0)
     assert batch["blocked"].item() == (workers > 0)
+
+
+class Broken(Dataset[dict[str, torch.Tensor]]):
+    """No sample can be made."""
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        raise TrainingStopped("none of the photos can be read")
+
+
+def test_an_error_leaves_no_process_for_python_to_wait_for_at_its_end() -> None:
+    """Workers ignore the signal by which multiprocessing would end them, and whoever holds the error holds them."""
+    feed = Feed(Broken(), LoopConfig(steps=3, batch_size=1), Accelerator(cpu=True), workers=2)
+    with pytest.raises(TrainingStopped) as caught:
+        next(feed.steps(0))
+    assert multiprocessing.active_children() == []
+    assert caught.value.message
+
+
+def test_a_feed_that_is_closed_early_leaves_no_process_either() -> None:
+    steps = Feed(Numbers(), LoopConfig(steps=9, batch_size=1), Accelerator(cpu=True), workers=2).steps(0)
+    next(steps)
+    steps.close()
+    assert multiprocessing.active_children() == []
 
 
 @pytest.mark.parametrize("world", [1, 2, 4])

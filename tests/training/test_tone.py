@@ -11,10 +11,30 @@ from tests_training_photos import write_photos
 
 from restore_cli.cli.main import main
 from restore_cli.networks import ToneConfig, ToneNet
+from restore_cli.training.config import DataConfig, LoopConfig
 from restore_cli.training.model_folder import declare_roles
+from restore_cli.training.stage_tone import ToneStage, ToneStageConfig
 from restore_cli.weights.network_file import load_network, save_network
 
 WORDS = ["--steps", "1", "--batch-size", "2", "--workers", "0", "--device", "cpu"]
+
+
+def test_the_seed_decides_the_first_weights(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "clean", 4)
+
+    def first_weights(seed: int) -> torch.Tensor:
+        torch.rand(seed + 3)  # whatever was drawn before
+        stage = ToneStage(
+            config=ToneStageConfig(network=ToneConfig(thumbnail=16, width=4)),
+            loop=LoopConfig(seed=seed),
+            data=DataConfig(crop=64),
+            clean=photos,
+            damage=None,
+        )
+        return torch.cat([tensor.flatten().float() for tensor in stage.networks.state_dict().values()])
+
+    assert torch.equal(first_weights(1), first_weights(1))
+    assert not torch.equal(first_weights(1), first_weights(2))
 
 
 def test_the_tone_network_of_a_model_goes_on(tmp_path: Path) -> None:
