@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from restore_cli.errors import TrainingStopped
+from restore_cli.weights.differences import differences
 
 
 def save_checkpoint(state: dict[str, Any], path: Path) -> None:
@@ -43,11 +45,27 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise TrainingStopped(f"there is no checkpoint {path}", hint="start without --resume", path=path)
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever its readers raise on a damaged file
         raise TrainingStopped(
             f"the checkpoint {path} is damaged ({type(error).__name__})",
             hint="delete it and start without --resume",
             path=path,
         ) from error
+    if not isinstance(state, dict):
+        raise TrainingStopped(
+            f"{path} is no checkpoint of a run, but holds a {type(state).__name__}",
+            hint="name the folder of the run that is to go on, or start without --resume",
+            path=path,
+        )
     return state
+
+
+def load_weights(networks: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Fill the networks from a checkpoint. Raises ValueError with the first few keys that differ, torch names all."""
+    here, there = (
+        {key: tuple(tensor.shape) for key, tensor in tensors.items()} for tensors in (networks.state_dict(), weights)
+    )
+    if wrong := differences(here, there):
+        raise ValueError(wrong)
+    networks.load_state_dict(weights)

@@ -63,8 +63,9 @@ class DetectionStage(ABC):
         clean: Path | None,
         damage: Path | None,
         pairs: Path | None = None,
+        goes_on: bool,
     ) -> None:
-        """clean: photos to be aged. pairs: labelled photos instead."""
+        """clean: photos to be aged. pairs: labelled photos instead. goes_on: from an exported network."""
         self.config, self.loop, self.data = config, loop, data
         self.is_labelled = pairs is not None
         if pairs is not None:
@@ -73,8 +74,21 @@ class DetectionStage(ABC):
             assert clean is not None
             self.photos = PhotoFolder.find(clean, validation=data.validation_photos, part=data.part)
         self.damage = DamageOutlines.load(damage) if damage else None
-        self.logit_shift = config.logit_shift
+        self.goes_on = goes_on
         self._validation: dict[str, list[Sample]] | None = None
+
+    @property
+    def logit_shift(self) -> float:
+        """Added to the logits; an exported network has it already."""
+        return 0.0 if self.goes_on else self.config.logit_shift
+
+    def remembered(self) -> dict[str, bool]:
+        """How it started: the model that it goes on from may be in its own folder, and then there is one later."""
+        return {"goes_on": self.goes_on}
+
+    def remember(self, state: dict[str, bool]) -> None:
+        """Go on as the run started."""
+        self.goes_on = state["goes_on"]
 
     @abstractmethod
     def logits(self, networks: nn.ModuleDict, aged: Tensor) -> Tensor:

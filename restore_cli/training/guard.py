@@ -1,8 +1,10 @@
-"""Stops a run whose losses are no numbers any more, or explode."""
+"""Stops a run whose losses or weights are no numbers any more, or whose losses explode."""
 
 from __future__ import annotations
 
 import math
+
+from torch import nn
 
 from restore_cli.errors import TrainingStopped
 
@@ -60,3 +62,13 @@ class LossGuard:
     def load(self, state: dict[str, dict[str, float]]) -> None:
         """From a checkpoint."""
         self._running, self._lowest = dict(state["running"]), dict(state["lowest"])
+
+
+def refuse_no_numbers(networks: nn.ModuleDict, *, step: int, hint: str) -> None:
+    """Raises TrainingStopped, naming the network, if a weight is not finite.
+
+    The losses of a step are those of the weights before it: without this the last step could ruin a model unseen.
+    """
+    for name, network in networks.items():
+        if not all(bool(value.isfinite().all()) for value in network.state_dict().values()):
+            raise TrainingStopped(f"weights of {name} are no numbers any more after step {step}", hint=hint)

@@ -63,8 +63,10 @@ def train(
 def _recorded(trainer: Trainer, request: TrainRequest) -> dict[str, float]:
     """Run, with the outcome in the run's file whatever it is."""
     accelerator = trainer.accelerator
+    if request.resume:
+        trainer.resume()  # what cannot go on leaves the file as it is
     if not accelerator.is_main_process:
-        return trainer.run(resume=request.resume)
+        return trainer.run()
     record = RunFile(
         request,
         trainer.stage,
@@ -72,21 +74,25 @@ def _recorded(trainer: Trainer, request: TrainRequest) -> dict[str, float]:
         precision=accelerator.mixed_precision,
         processes=accelerator.num_processes,
     )
-    record.write(state="running")
+    record.write(state="running", figures=trainer.figures)
     started = time.monotonic()
 
-    def write(state: str, figures: dict[str, float]) -> None:
-        seconds = round(time.monotonic() - started, 1)
-        unreadable = trainer.unreadable
-        record.write(state=state, steps=trainer.step, seconds=seconds, unreadable_photos=unreadable, figures=figures)
+    def write(state: str) -> None:
+        record.write(
+            state=state,
+            steps=trainer.step,
+            seconds=round(time.monotonic() - started, 1),
+            unreadable_photos=trainer.unreadable,
+            figures=trainer.figures,
+        )
 
     try:
-        figures = trainer.run(resume=request.resume)
+        figures = trainer.run()
     except OldPhotoError as problem:
         with contextlib.suppress(TrainingStopped):  # the disk may be full: what came first is to be told
-            write(f"failed: {problem.message}", {})
+            write(f"failed: {problem.message}")
         raise
-    write("finished" if trainer.step == trainer.loop.steps else "stopped", figures)
+    write("finished" if trainer.step == trainer.loop.steps else "stopped")
     if trainer.unreadable:
         log.warning("%d photos could not be read and were left out", trainer.unreadable)
     return figures

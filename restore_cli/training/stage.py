@@ -69,3 +69,14 @@ class Shows(Protocol):
 
     def sheet(self, networks: nn.ModuleDict) -> Sequence[Row]:
         """Rows of a contact sheet, from photos kept apart, of the given networks in eval mode."""
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A stage that started in a way which a resumed run could not tell from its folders."""
+
+    def remembered(self) -> dict[str, Any]:
+        """For the checkpoint, plain values."""
+
+    def remember(self, state: dict[str, Any]) -> None:
+        """From a checkpoint."""

@@ -27,13 +27,11 @@ class DetectorStage(DetectionStage):
 
     def __init__(self, *, config: DetectorStageConfig, start: ScratchUNet | None = None, **given: Any) -> None:
         """start: go on from this one, whatever its size. given: what every `DetectionStage` takes."""
-        super().__init__(config=config, **given)
+        super().__init__(config=config, goes_on=start is not None, **given)
         torch.manual_seed(self.loop.seed)
         self.networks = nn.ModuleDict({"detector": start or ScratchUNet(config.network)})
         self.networks.requires_grad_(True)
         self.frozen = nn.ModuleDict()
-        if start is not None:
-            self.logit_shift = 0.0  # an exported network has it already
 
     def logits(self, networks: nn.ModuleDict, aged: Tensor) -> Tensor:
         """What the detector says of crops (B, 3, H, W) in [-1, 1]: (B, 1, H, W)."""

@@ -40,14 +40,11 @@ class SecondLookStage(DetectionStage):
         """detector: gives the first opinion. start: go on from this one, whatever its size. given: what every
         `DetectionStage` takes.
         """
-        super().__init__(config=config, **given)
+        super().__init__(config=config, goes_on=start is not None, **given)
         torch.manual_seed(self.loop.seed)
         self.networks = nn.ModuleDict({"second_look": start or SecondLook(config.network)})
         self.networks.requires_grad_(True)
         self.frozen = nn.ModuleDict({"detector": detector})
-        self.goes_on = start is not None
-        if self.goes_on:
-            self.logit_shift = 0.0  # an exported network has it already
 
     def objective(self, batch: Batch) -> Losses:
         """Weighted losses of one batch: of the crops, and a share of those of each crop half as large."""

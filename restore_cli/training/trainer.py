@@ -18,16 +18,16 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from restore_cli.errors import TrainingStopped
-from restore_cli.training.checkpoint import load_checkpoint, save_checkpoint
+from restore_cli.errors import TrainingStopped, UsageProblem
+from restore_cli.training.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from restore_cli.training.config import LoopConfig
 from restore_cli.training.data import unreadable_photos
 from restore_cli.training.feed import Feed
-from restore_cli.training.guard import LossGuard
+from restore_cli.training.guard import LossGuard, refuse_no_numbers
 from restore_cli.training.journal import Journal
-from restore_cli.training.muon import Muon
+from restore_cli.training.optimizing import make_optimizer, rate_factor
 from restore_cli.training.processes import any_process, average, average_gradients, share_batch_norm
-from restore_cli.training.stage import Batch, Player, Shows, Stage
+from restore_cli.training.stage import Batch, Player, Remembers, Shows, Stage
 
 log = logging.getLogger(__name__)
 Report = Callable[[int, int, dict[str, float]], None]
@@ -57,6 +57,8 @@ class Trainer:
         self.validated = validated or (lambda step, figures: None)
         self.stop = stop
         self.step = 0
+        self.figures: dict[str, float] = {}
+        """Of the last validation."""
         layout = torch.channels_last if self.loop.channels_last else torch.contiguous_format
         for networks in (stage.networks, stage.frozen):
             networks.to(accelerator.device)
@@ -81,29 +83,37 @@ class Trainer:
         """Training photos that were left out because they could not be read."""
         return unreadable_photos(self.feed.dataset)
 
-    def run(self, *, resume: bool = False) -> dict[str, float]:
-        """Train to the last step. Returns the last validation's figures.
+    def resume(self) -> None:
+        """Take up the state in the checkpoint. Raises TrainingStopped if it is missing, damaged or of other settings,
+        UsageProblem if it is of a later step than the last one.
+        """
+        self._load(load_checkpoint(self.checkpoint))
+        if self.step > self.loop.steps:
+            raise UsageProblem(
+                f"{self.checkpoint} has {self.step} steps behind it, more than the {self.loop.steps} asked for",
+                hint=f"ask for at least {self.step} steps, or start anew in another folder",
+                path=self.checkpoint,
+            )
+
+    def run(self) -> dict[str, float]:
+        """Train to the last step. Returns the last validation's figures, which may be of before a resumed run stopped.
 
         Raises TrainingStopped if a loss is not finite or explodes (the last checkpoint is kept), KeyboardInterrupt
         never: a stop asked for by `stop` writes a checkpoint and returns.
         """
-        if resume:
-            self._load(load_checkpoint(self.checkpoint))
         if self.accelerator.is_main_process:
             self.journal = Journal(self.output, self.stage.name, tensorboard=self.loop.tensorboard)
             self.journal.start(self.step)
         try:
-            return self._run()
+            with closing(self.feed.steps(self.step)) as steps:
+                self._learn(steps)
         finally:
             if self.journal is not None:
                 self.journal.close()
+        return self.figures
 
-    def _run(self) -> dict[str, float]:
-        with closing(self.feed.steps(self.step)) as steps:
-            return self._learn(steps)
-
-    def _learn(self, steps: Iterable[list[Batch]]) -> dict[str, float]:
-        saved_at, figures = time.monotonic(), dict[str, float]()
+    def _learn(self, steps: Iterable[list[Batch]]) -> None:
+        saved_at = time.monotonic()
         for batches in steps:
             started = time.monotonic()
             losses = self._step(batches)
@@ -111,7 +121,7 @@ class Trainer:
             self._log(losses, seconds=time.monotonic() - started)
             last = self.step == self.loop.steps
             if last or self.step % self.loop.validate_every == 0:
-                figures = self._validate()
+                self._validate()
             if self.loop.sheet_every and (last or self.step % self.loop.sheet_every == 0):
                 self._show()
             stopping = any_process(self.stop(), self.accelerator)
@@ -120,7 +130,6 @@ class Trainer:
                 saved_at = time.monotonic()
             if stopping:
                 break
-        return figures
 
     def save(self, batches: Sequence[Batch] = ()) -> None:
         """Write the checkpoint, unless the one there may be the last good.
@@ -217,17 +226,18 @@ class Trainer:
             times = {"seconds": round(seconds, 4), "waited_seconds": round(self.feed.waited_seconds, 4)}
             self.journal.write(self.step, times | losses, group="training")
 
-    def _validate(self) -> dict[str, float]:
+    def _validate(self) -> None:
         if not self.accelerator.is_main_process:
-            return {}
+            return
         networks = self._judged_networks()
+        refuse_no_numbers(networks, step=self.step, hint=self._hint)
         with torch.inference_mode():
-            figures = self.stage.validate(networks)
-        if self.journal is not None:
-            self.journal.write(self.step, figures, group="validation")
-        self.validated(self.step, figures)
+            self.figures = self.stage.validate(networks)
+        if self.figures:
+            if self.journal is not None:
+                self.journal.write(self.step, self.figures, group="validation")
+            self.validated(self.step, self.figures)
         self.stage.export(networks, self.output)
-        return figures
 
     def _show(self) -> None:
         if self.journal is None or not isinstance(self.stage, Shows):
@@ -247,8 +257,7 @@ class Trainer:
 
     def _optimizer(self, player: Player) -> torch.optim.Optimizer:
         parameters = [p for name in player.networks for p in self.stage.networks[name].parameters()]
-        kind = Muon if self.loop.optimizer == "muon" else torch.optim.AdamW
-        plain = kind(parameters, lr=self.loop.lr, betas=self.loop.betas, weight_decay=self.loop.weight_decay)
+        plain = make_optimizer(parameters, self.loop)
         prepared: torch.optim.Optimizer = self.accelerator.prepare_optimizer(plain)
         return prepared
 
@@ -257,6 +266,8 @@ class Trainer:
         return {
             "stage": self.stage.name,
             "step": self.step,
+            "figures": self.figures,
+            "remembered": self.stage.remembered() if isinstance(self.stage, Remembers) else None,
             "networks": self.stage.networks.state_dict(),
             "average": self.average.state_dict() if self.average is not None else None,
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
@@ -266,7 +277,7 @@ class Trainer:
 
     def _load(self, state: dict[str, Any]) -> None:
         try:
-            self.stage.networks.load_state_dict(state["networks"])
+            load_weights(self.stage.networks, state["networks"])
             for name, optimizer in self.optimizers.items():
                 optimizer.load_state_dict(state["optimizers"][name])
             if self.average is not None:
@@ -275,17 +286,13 @@ class Trainer:
                 self.guard.load(state["guard"])
             if self.accelerator.scaler is not None and state.get("scaler"):
                 self.accelerator.scaler.load_state_dict(state["scaler"])
-        except (KeyError, RuntimeError, ValueError) as error:
+            if isinstance(self.stage, Remembers) and state.get("remembered"):
+                self.stage.remember(state["remembered"])
+            self.figures = dict(state.get("figures", {}))
+            self.step = int(state["step"])
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise TrainingStopped(
                 f"{self.checkpoint} does not fit this configuration: {error}",
                 hint="resume with the configuration the run was started with, or start anew in another folder",
                 path=self.checkpoint,
             ) from error
-        self.step = state["step"]
-
-
-def rate_factor(loop: LoopConfig, step: int) -> float:
-    """Share of the learning rate at a step (counted from 0): a linear rise, constant, then linear to zero."""
-    rise = min(1.0, (step + 1) / loop.warmup_steps) if loop.warmup_steps else 1.0
-    decaying = max(1.0, loop.steps * loop.decay_share)
-    return rise * min(1.0, (loop.steps - step) / decaying)

@@ -122,6 +122,51 @@ def test_sigterm_writes_a_checkpoint_of_the_step_and_ends(photos: Path, tmp_path
     assert json.loads((tmp_path / "run" / "detector.run.json").read_text())["result"]["state"] == "stopped"
 
 
+def test_a_second_look_beside_its_detector_goes_on_as_it_started(photos: Path, tmp_path: Path) -> None:
+    """Its own export lies in the folder it started from by then, and is not to be taken for a second look before it."""
+    text = SECOND_LOOK.replace("validate_every = 1000", "validate_every = 1") + "logit_shift = -1.0\n"
+    runs = tmp_path / "whole", tmp_path / "parts"
+    for run in runs:
+        assert main(arguments("detector", photos, run, configured(tmp_path, DETECTOR), 1)) == 0
+    config = configured(tmp_path, text)
+    whole, parts = ([*arguments("second-look", photos, run, config, 4), "--init", str(run)] for run in runs)
+    assert main(whole) == 0
+
+    request = TrainRequest(
+        stage="second-look",
+        clean=photos,
+        init=str(tmp_path / "parts"),
+        output=tmp_path / "parts",
+        config=config,
+        steps=4,
+        device="cpu",
+        workers=0,
+    )
+    with pytest.raises(KeyboardInterrupt):
+        train(request, report=lambda step, steps, found: os.kill(os.getpid(), signal.SIGTERM) if step == 2 else None)
+    assert main([*parts, "--resume"]) == 0
+    assert same(checkpoint(tmp_path / "parts", "second-look"), checkpoint(tmp_path / "whole", "second-look"))
+    exported = ((run / "second_look.safetensors").read_bytes() for run in runs)
+    assert len(set(exported)) == 1
+
+
+def test_a_resumed_run_keeps_what_is_known_of_it(photos: Path, tmp_path: Path) -> None:
+    """One that is finished has nothing to do; one that cannot go on leaves its file as it was."""
+    run, config = tmp_path / "run", configured(tmp_path, DETECTOR)
+    assert main(arguments("detector", photos, run, config, 2)) == 0
+    before = json.loads((run / "detector.run.json").read_text())["result"]
+    assert before["figures"]
+    assert main([*arguments("detector", photos, run, config, 2), "--resume"]) == 0
+    after = json.loads((run / "detector.run.json").read_text())["result"]
+    assert (after["state"], after["figures"], after["steps"]) == ("finished", before["figures"], 2)
+
+    written = (run / "detector.run.json").read_bytes()
+    assert main([*arguments("detector", photos, run, config, 1), "--resume"]) == 2
+    larger = configured(tmp_path, DETECTOR.replace("base = 2", "base = 4"))
+    assert main([*arguments("detector", photos, run, larger, 4), "--resume"]) == 1
+    assert (run / "detector.run.json").read_bytes() == written
+
+
 @pytest.mark.slow
 def test_two_processes_find_the_losses_of_one(photos: Path, tmp_path: Path) -> None:
     """The detector for its batch norm, stage 1 for its noise and its judges. Differences are those of summation order:

@@ -13,11 +13,12 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from tests_training_photos import write_photos
 
-from restore_cli.errors import TrainingStopped
+from restore_cli.errors import TrainingStopped, UsageProblem
 from restore_cli.networks import UNetConfig
 from restore_cli.training.config import DataConfig, LoopConfig
+from restore_cli.training.optimizing import rate_factor
 from restore_cli.training.stage_detector import DetectorStage, DetectorStageConfig
-from restore_cli.training.trainer import Trainer, rate_factor
+from restore_cli.training.trainer import Trainer
 
 LOOP = LoopConfig(
     steps=4, batch_size=2, lr=1e-3, ema=0.9, log_every=1, validate_every=100, warmup_steps=2, tensorboard=False
@@ -53,7 +54,9 @@ def test_a_stopped_run_goes_on_bit_for_bit(photos: Path, tmp_path: Path, accumul
     stopped = trainer(photos, tmp_path / "parts", loop, stop=lambda: stopped.step == 2)
     stopped.run()
     assert stopped.step == 2
-    trainer(photos, tmp_path / "parts", loop).run(resume=True)
+    again = trainer(photos, tmp_path / "parts", loop)
+    again.resume()
+    again.run()
     assert states_equal(tmp_path / "whole", tmp_path / "parts")
 
 
@@ -82,10 +85,20 @@ def test_weights_that_a_step_has_ruined_are_not_kept(photos: Path, tmp_path: Pat
     wild = replace(LOOP, steps=40, lr=1e30, checkpoint_minutes=0, warmup_steps=0)
     run = trainer(photos, tmp_path / "run", wild)
     before = run.checkpoint.read_bytes()
+    run.resume()
     with pytest.raises(TrainingStopped, match=r"became|exploded"):
-        run.run(resume=True)
+        run.run()
     assert run.step > 2
     assert run.checkpoint.read_bytes() == before
+
+
+def test_weights_that_the_last_step_has_ruined_are_not_exported(photos: Path, tmp_path: Path) -> None:
+    run = trainer(photos, tmp_path / "run", replace(LOOP, steps=1, ema=0))
+    run.report = lambda step, steps, losses: next(run.stage.networks.parameters()).data.fill_(torch.nan)
+    with pytest.raises(TrainingStopped, match="weights of detector are no numbers any more after step 1"):
+        run.run()
+    assert not (tmp_path / "run" / "detector.safetensors").exists()
+    assert not run.checkpoint.exists()
 
 
 def test_an_infinite_gradient_stops_before_it_reaches_the_weights(photos: Path, tmp_path: Path) -> None:
@@ -143,8 +156,22 @@ def test_a_checkpoint_of_another_network_is_refused(photos: Path, tmp_path: Path
     state = torch.load(run.checkpoint, weights_only=True)
     state["networks"].popitem()
     torch.save(state, run.checkpoint)
-    with pytest.raises(TrainingStopped, match="does not fit"):
-        trainer(photos, tmp_path / "run").run(resume=True)
+    with pytest.raises(TrainingStopped, match=r"does not fit.*1 missing: detector\.last\.bias"):
+        trainer(photos, tmp_path / "run").resume()
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"networks": 3}, {}])
+def test_a_file_of_torch_that_is_no_checkpoint_is_refused(photos: Path, tmp_path: Path, content: object) -> None:
+    run = trainer(photos, tmp_path / "run")
+    torch.save(content, run.checkpoint)
+    with pytest.raises(TrainingStopped, match=r"detector\.ckpt"):
+        run.resume()
+
+
+def test_a_checkpoint_of_a_later_step_is_refused(photos: Path, tmp_path: Path) -> None:
+    trainer(photos, tmp_path / "run").run()
+    with pytest.raises(UsageProblem, match="4 steps behind it, more than the 2 asked for"):
+        trainer(photos, tmp_path / "run", replace(LOOP, steps=2)).resume()
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", None])
@@ -153,7 +180,7 @@ def test_a_damaged_or_missing_checkpoint_is_named(photos: Path, tmp_path: Path, 
     if content is not None:
         run.checkpoint.write_bytes(content)
     with pytest.raises(TrainingStopped, match=r"detector\.ckpt"):
-        run.run(resume=True)
+        run.resume()
 
 
 def test_the_rate_rises_stays_and_falls_to_zero() -> None:
