@@ -205,27 +205,6 @@ def unreadable_photos(dataset: Dataset[Sample]) -> int:
     return sum(cache.unreadable_count for cache in caches if isinstance(cache, PhotoCache))
 
 
-def validation_samples(
-    paths: Sequence[Path], config: DataConfig, *, recipe: str, damage: DamageOutlines | None
-) -> list[Sample]:
-    """The centre of each photo, aged the same way in every run: the same keys as AgedCrops, no batch axis."""
-    cache = PhotoCache(config.cache_mb * 2**20)
-    samples: list[Sample] = []
-    for number, path in enumerate(paths):
-        photo = cache.get(path)
-        if photo is None:
-            continue
-        height, width = (min(side - side % 32, config.validation_crop) for side in photo.shape[:2])
-        if min(height, width) < 32:
-            continue
-        top, left = (photo.shape[0] - height) // 2, (photo.shape[1] - width) // 2
-        clean = np.ascontiguousarray(photo[top : top + height, left : left + width])
-        aged = age(clean, np.random.default_rng([7, number]), from_table({"name": recipe}), damage)
-        mask = torch.from_numpy(aged.mask.astype(np.float32))[None]
-        samples.append({"clean": to_tensor(aged.target), "aged": to_tensor(aged.image), "mask": mask})
-    return samples
-
-
 def as_detected(mask: NDArray[np.bool_], rng: np.random.Generator, recipe: Recipe) -> NDArray[np.bool_]:
     """(H, W) damage as a detector tells it: part of it missed, and every other time something called that is none."""
     height, width = mask.shape

@@ -6,6 +6,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from torch.utils.data import Dataset
 from restore_cli.networks.unet import UNet
 from restore_cli.training import losses
 from restore_cli.training.config import DataConfig, LoopConfig
-from restore_cli.training.data import AgedCrops, Sample, validation_samples
+from restore_cli.training.data import AgedCrops, Sample
 from restore_cli.training.labelled import LabelledCrops, find_pairs, labelled_samples
 from restore_cli.training.metrics import detection_scores
 from restore_cli.training.model_folder import declare_roles
@@ -24,9 +25,9 @@ from restore_cli.training.outlines import DamageOutlines
 from restore_cli.training.photo_folder import PhotoFolder
 from restore_cli.training.sheets import ROWS, Row
 from restore_cli.training.stage import Batch, Losses, Player
+from restore_cli.training.validation import validation_samples
 from restore_cli.weights.network_file import save_network
 
-VALIDATION_RECIPES = ("published", "realistic")
 THRESHOLD = 0.4
 """From which probability on a pixel counts as damaged in the figures, as by default in use."""
 
@@ -75,7 +76,6 @@ class DetectionStage(ABC):
             self.photos = PhotoFolder.find(clean, validation=data.validation_photos, part=data.part)
         self.damage = DamageOutlines.load(damage) if damage else None
         self.goes_on = goes_on
-        self._validation: dict[str, list[Sample]] | None = None
 
     @property
     def logit_shift(self) -> float:
@@ -121,7 +121,7 @@ class DetectionStage(ABC):
     def validate(self, networks: nn.ModuleDict) -> dict[str, float]:
         """F1 and ROC AUC on each recipe, or on labelled photos; the share of sound photos called damaged."""
         figures: dict[str, float] = {}
-        for recipe, samples in self._samples().items():
+        for recipe, samples in self._samples.items():
             found = [self._probability(networks, s["aged"]) for s in samples]
             if not found:
                 continue
@@ -131,7 +131,7 @@ class DetectionStage(ABC):
                 THRESHOLD,
             )
             figures |= {f"{recipe}_f1": scores.f1, f"{recipe}_auc": scores.auc}
-        clean = [self._probability(networks, s["clean"]) for s in self._samples().get("published", ())]
+        clean = [self._probability(networks, s["clean"]) for s in self._samples.get("published", ())]
         if clean:
             figures["clean_called_damaged"] = float(
                 torch.cat([p.flatten() for p in clean]).gt(THRESHOLD).float().mean()
@@ -140,23 +140,18 @@ class DetectionStage(ABC):
 
     def sheet(self, networks: nn.ModuleDict) -> Sequence[Row]:
         """Some photos of each kind, with the damage in them and what was found of it."""
-        kinds = self._samples().values()
+        kinds = self._samples.values()
         some = [sample for samples in kinds for sample in samples[: ROWS // len(kinds)]]
         return [
             {"aged": s["aged"], "mask": s["mask"], "probability": self._probability(networks, s["aged"])} for s in some
         ]
 
+    @cached_property
     def _samples(self) -> dict[str, list[Sample]]:
-        if self._validation is None:
-            kept = self.photos.validation
-            if self.is_labelled:
-                self._validation = {"labelled": labelled_samples(kept, self.data)}
-            else:
-                self._validation = {
-                    recipe: validation_samples(kept, self.data, recipe=recipe, damage=self.damage)
-                    for recipe in VALIDATION_RECIPES
-                }
-        return self._validation
+        kept = self.photos.validation
+        if self.is_labelled:
+            return {"labelled": labelled_samples(kept, self.data)}
+        return validation_samples(kept, self.data, damage=self.damage)
 
     def export(self, networks: nn.ModuleDict, folder: Path) -> None:
         """Write ROLE.safetensors, with the shift in its last bias."""

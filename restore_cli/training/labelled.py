@@ -6,7 +6,7 @@ What the detector is fine-tuned on after synthetic damage, as Wan et al. (2020) 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -21,6 +21,7 @@ from restore_cli.training.config import DataConfig
 from restore_cli.training.crops import Pixels, make_grey
 from restore_cli.training.data import PhotoCache, Sample, photo_or_next, to_tensor
 from restore_cli.training.photo_folder import PhotoFolder, photos_below
+from restore_cli.training.validation import middles
 
 log = logging.getLogger(__name__)
 MASK_ENDING = "_mask"
@@ -78,18 +79,7 @@ class PairCache(PhotoCache):
 def labelled_samples(paths: Sequence[Path], config: DataConfig) -> list[Sample]:
     """The whole photos, cut to multiples of 32 px and at most `validation_crop` a side, from the middle."""
     cache = PairCache(config.cache_mb * 2**20, paths)
-    return [_sample(pair[..., :3], pair[..., 3]) for pair in _middles(paths, cache, config.validation_crop)]
-
-
-def _middles(paths: Sequence[Path], cache: PairCache, largest: int) -> Iterator[Pixels]:
-    for path in paths:
-        pair = cache.get(path)
-        if pair is None:
-            continue
-        height, width = (min(side - side % 32, largest) for side in pair.shape[:2])
-        if min(height, width) >= 32:
-            top, left = (pair.shape[0] - height) // 2, (pair.shape[1] - width) // 2
-            yield pair[top : top + height, left : left + width]
+    return [_sample(pair[..., :3], pair[..., 3]) for _, pair in middles(paths, cache, config.validation_crop)]
 
 
 def _crop(pair: Pixels, config: DataConfig, rng: np.random.Generator) -> tuple[Pixels, NDArray[np.uint8]]:

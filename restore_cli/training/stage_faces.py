@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -27,6 +28,7 @@ from restore_cli.training.photo_folder import PhotoFolder
 from restore_cli.training.recipes import Recipe, from_table
 from restore_cli.training.stage import Batch, Losses, Player
 from restore_cli.training.synthesis import age
+from restore_cli.training.validation import means
 from restore_cli.weights.network_file import save_network
 
 
@@ -96,7 +98,6 @@ class FaceStage:
         torch.manual_seed(loop.seed)
         self.networks = nn.ModuleDict({"generator": FaceGenerator(config.network)})
         self.frozen = nn.ModuleDict()
-        self._validation: list[Sample] | None = None
 
     def players(self) -> tuple[Player, ...]:
         """The generator alone."""
@@ -116,11 +117,10 @@ class FaceStage:
 
     def validate(self, networks: nn.ModuleDict) -> dict[str, float]:
         """PSNR of the restored faces kept apart, and of the same faces as they came."""
-        samples = self._samples()
+        samples = self._samples
         restored = [psnr_of_tensors(_restored(networks, s["aged"]), s["clean"]) for s in samples]
         before = [psnr_of_tensors(s["aged"], s["clean"]) for s in samples]
-        count = max(len(samples), 1)
-        return {"psnr_db": sum(restored) / count, "aged_psnr_db": sum(before) / count}
+        return means({"psnr_db": restored, "aged_psnr_db": before})
 
     def export(self, networks: nn.ModuleDict, folder: Path) -> None:
         """Write faces_256.safetensors (or faces_512)."""
@@ -128,11 +128,10 @@ class FaceStage:
         save_network(networks["generator"], folder / f"faces_{size}.safetensors")
         declare_roles(folder, {f"faces.{size}": f"faces_{size}.safetensors"})
 
+    @cached_property
     def _samples(self) -> list[Sample]:
-        if self._validation is None:
-            kept = self.photos.validation
-            self._validation = [self._faces(kept, 7)[number] for number in range(len(kept))]
-        return self._validation
+        faces = self._faces(self.photos.validation, 7)
+        return [faces[number] for number in range(len(faces.crops))]
 
     def _faces(self, crops: Sequence[Path], seed: int) -> AgedFaces:
         return AgedFaces(

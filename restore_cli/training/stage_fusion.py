@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -17,16 +17,18 @@ from restore_cli.networks import VAE, Fusion, FusionConfig, Mapping, ScratchUNet
 from restore_cli.networks.fusion import octaves
 from restore_cli.networks.half_size import SHRINK, shrunk
 from restore_cli.training.config import DataConfig, LoopConfig
-from restore_cli.training.data import AgedCrops, Sample, validation_samples
+from restore_cli.training.data import AgedCrops, Sample
 from restore_cli.training.losses import dissimilarity, laplacian_l1, psnr_of_tensors, root_error
 from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
 from restore_cli.training.photo_folder import PhotoFolder
 from restore_cli.training.preparation import Preparation
 from restore_cli.training.stage import Batch, Losses, Player
+from restore_cli.training.validation import means, validation_samples, with_sound
 from restore_cli.weights.network_file import save_network
 
-VALIDATION_RECIPES = ("published", "realistic")
+SMALLEST_PX = 16
+"""Side of a crop's farthest octave from which on the networks that restore have enough to pad."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +79,11 @@ class FusionStage:
     ) -> None:
         """start: go on from this one, whatever its size. Raises UsageProblem for crops that do not halve so often."""
         multiple = config.network.size_multiple << max(config.octaves - 2, 0)
-        if config.octaves < 2 or data.crop % multiple:
+        smallest = SMALLEST_PX << max(config.octaves - 1, 0)
+        if config.octaves < 2 or data.crop % multiple or data.crop < smallest:
             raise UsageProblem(
                 f"a crop of {data.crop} px cannot be fused from {config.octaves} octaves",
-                hint=f"take at least 2 octaves, and a crop that is a multiple of {multiple}",
+                hint=f"take at least 2 octaves, and a crop that is a multiple of {multiple} and at least {smallest}",
             )
         self.config, self.loop, self.data = config, loop, data
         self.photos = PhotoFolder.find(clean, validation=data.validation_photos, part=data.part)
@@ -98,7 +101,6 @@ class FusionStage:
             fills=restoring.mapping.config.guess,
             margin_px=data.context,
         )
-        self._validation: dict[str, list[Sample]] | None = None
 
     def players(self) -> tuple[Player, ...]:
         """The network alone."""
@@ -142,19 +144,16 @@ class FusionStage:
 
     def validate(self, networks: nn.ModuleDict) -> dict[str, float]:
         """PSNR on each recipe and of clean photos, all enlarged twice: of one octave alone, and of all fused."""
-        if self._validation is None:
-            self._validation = {
-                recipe: validation_samples(self.photos.validation, self.data, recipe=recipe, damage=self.damage)
-                for recipe in VALIDATION_RECIPES
-            }
-        published = self._validation["published"]
-        sound = [s | {"aged": s["clean"], "mask": torch.zeros_like(s["mask"])} for s in published]
-        figures: dict[str, float] = {}
-        for name, samples in (*self._validation.items(), ("sound", sound)):
-            alone, together = zip(*(self._scores(networks, sample) for sample in samples), strict=True)
-            figures[f"{name}_alone_db"] = float(np.mean(alone))
-            figures[f"{name}_psnr_db"] = float(np.mean(together))
-        return figures
+        scores: dict[str, list[float]] = {}
+        for name, samples in with_sound(self._samples).items():
+            both = [self._scores(networks, sample) for sample in samples]
+            scores[f"{name}_alone_db"] = [alone for alone, _ in both]
+            scores[f"{name}_psnr_db"] = [together for _, together in both]
+        return means(scores)
+
+    @cached_property
+    def _samples(self) -> dict[str, list[Sample]]:
+        return validation_samples(self.photos.validation, self.data, damage=self.damage)
 
     def _scores(self, networks: nn.ModuleDict, sample: Sample) -> tuple[float, float]:
         """PSNR of a photo restored at its own size, and of its octaves fused.

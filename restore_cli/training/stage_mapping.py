@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -22,7 +22,7 @@ from restore_cli.networks import VAE, VGG19, Mapping, MappingConfig, ScratchUNet
 from restore_cli.networks.discriminator import Discriminator, DiscriminatorConfig
 from restore_cli.training.adversary import fool, tell_apart
 from restore_cli.training.config import DataConfig, LoopConfig
-from restore_cli.training.data import AgedCrops, Sample, validation_samples
+from restore_cli.training.data import AgedCrops, Sample
 from restore_cli.training.losses import dissimilarity, gradient_l1, laplacian_l1, perceptual, psnr_of_tensors
 from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
@@ -30,9 +30,8 @@ from restore_cli.training.photo_folder import PhotoFolder
 from restore_cli.training.preparation import Preparation
 from restore_cli.training.sheets import ROWS, Row
 from restore_cli.training.stage import Batch, Losses, Player
+from restore_cli.training.validation import means, validation_samples, with_sound
 from restore_cli.weights.network_file import save_network
-
-VALIDATION_RECIPES = ("published", "realistic")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +111,6 @@ class MappingStage:
             fills=config.network.guess,
             margin_px=data.context,
         )
-        self._validation: dict[str, list[Sample]] | None = None
 
     def players(self) -> tuple[Player, ...]:
         """All that restores learns together; then the judge, from what was just made."""
@@ -196,33 +194,29 @@ class MappingStage:
 
     def validate(self, networks: nn.ModuleDict) -> dict[str, float]:
         """PSNR on each recipe, and of clean photos that should come back as they are."""
-        figures: dict[str, float] = {}
-        samples = self._samples()
-        for recipe, aged in samples.items():
-            scores = [psnr_of_tensors(self._restore(networks, s)[0].cpu(), s["clean"][None]) for s in aged]
-            figures[f"{recipe}_psnr_db"] = float(np.mean(scores))
-        sound = [s | {"aged": s["clean"], "mask": torch.zeros_like(s["mask"])} for s in samples["published"]]
-        scores = [psnr_of_tensors(self._restore(networks, s)[0].cpu(), s["clean"][None]) for s in sound]
-        return figures | {"sound_psnr_db": float(np.mean(scores))}
+        return means(
+            {
+                f"{name}_psnr_db": [
+                    psnr_of_tensors(self._restore(networks, s)[0].cpu(), s["clean"][None]) for s in samples
+                ]
+                for name, samples in with_sound(self._samples).items()
+            }
+        )
 
     def sheet(self, networks: nn.ModuleDict) -> Sequence[Row]:
         """Some photos of each recipe, restored."""
         rows: list[Row] = []
-        for samples in self._samples().values():
-            for sample in samples[: ROWS // len(VALIDATION_RECIPES)]:
+        for samples in self._samples.values():
+            for sample in samples[: ROWS // len(self._samples)]:
                 restored, mask = self._restore(networks, sample)
                 rows.append(
                     {"aged": sample["aged"], "mask": mask[0], "restored": restored[0], "clean": sample["clean"]}
                 )
         return rows
 
+    @cached_property
     def _samples(self) -> dict[str, list[Sample]]:
-        if self._validation is None:
-            self._validation = {
-                recipe: validation_samples(self.photos.validation, self.data, recipe=recipe, damage=self.damage)
-                for recipe in VALIDATION_RECIPES
-            }
-        return self._validation
+        return validation_samples(self.photos.validation, self.data, damage=self.damage)
 
     def export(self, networks: nn.ModuleDict, folder: Path) -> None:
         """Write the mapping, and beside it the networks that it works with."""

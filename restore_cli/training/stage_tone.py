@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,16 +14,15 @@ from torch.utils.data import Dataset
 from restore_cli.networks import ToneConfig, ToneNet
 from restore_cli.networks.tone import correct, thumbnail
 from restore_cli.training.config import DataConfig, LoopConfig
-from restore_cli.training.data import AgedCrops, Sample, validation_samples
+from restore_cli.training.data import AgedCrops, Sample
 from restore_cli.training.losses import psnr_of_tensors, root_error
 from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
 from restore_cli.training.photo_folder import PhotoFolder
 from restore_cli.training.preparation import fill_damage
 from restore_cli.training.stage import Batch, Losses, Player
+from restore_cli.training.validation import means, validation_samples, with_sound
 from restore_cli.weights.network_file import save_network
-
-VALIDATION_RECIPES = ("published", "realistic")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +57,6 @@ class ToneStage:
         self.networks = nn.ModuleDict({"tone": start or ToneNet(config.network)})
         self.networks.requires_grad_(True)
         self.frozen = nn.ModuleDict()
-        self._validation: dict[str, list[Sample]] | None = None
 
     def players(self) -> tuple[Player, ...]:
         """The network alone."""
@@ -84,31 +82,27 @@ class ToneStage:
 
     def validate(self, networks: nn.ModuleDict) -> dict[str, float]:
         """PSNR of the thumbnails on each recipe, before and after, and of clean photos."""
-        if self._validation is None:
-            self._validation = {
-                recipe: validation_samples(self.photos.validation, self.data, recipe=recipe, damage=self.damage)
-                for recipe in VALIDATION_RECIPES
-            }
-        figures: dict[str, float] = {}
-        for recipe, samples in self._validation.items():
-            before, after = zip(
-                *(self._scores(networks, s["aged"], s["clean"], s["mask"]) for s in samples), strict=True
-            )
-            figures[f"{recipe}_aged_db"] = float(np.mean(before))
-            figures[f"{recipe}_psnr_db"] = float(np.mean(after))
-        samples = self._validation["published"]
-        sound = [self._scores(networks, s["clean"], s["clean"], torch.zeros_like(s["mask"]))[1] for s in samples]
-        return figures | {"sound_psnr_db": float(np.mean(sound))}
+        scores: dict[str, list[float]] = {}
+        for name, samples in with_sound(self._samples).items():
+            both = [self._scores(networks, sample) for sample in samples]
+            if name != "sound":
+                scores[f"{name}_aged_db"] = [before for before, _ in both]
+            scores[f"{name}_psnr_db"] = [after for _, after in both]
+        return means(scores)
 
-    def _scores(self, networks: nn.ModuleDict, aged: Tensor, clean: Tensor, mask: Tensor) -> tuple[float, float]:
+    @cached_property
+    def _samples(self) -> dict[str, list[Sample]]:
+        return validation_samples(self.photos.validation, self.data, damage=self.damage)
+
+    def _scores(self, networks: nn.ModuleDict, sample: Sample) -> tuple[float, float]:
         """PSNR of the sound part of a thumbnail, before and after, its damage known."""
         side = self.config.network.thumbnail
         device = next(networks.parameters()).device
-        whole, damage = aged[None].to(device), mask[None].to(device)
+        whole, clean, damage = (sample[key][None].to(device) for key in ("aged", "clean", "mask"))
         tone = networks["tone"]
         assert isinstance(tone, ToneNet)
         transforms = tone(thumbnail(whole, fill_damage(whole, damage), damage, side))
-        small, wanted, sound = sound_thumbnails(whole, clean[None].to(device), damage, side)
+        small, wanted, sound = sound_thumbnails(whole, clean, damage, side)
         corrected = correct(small, transforms, top=0, left=0, height=side, width=side).clamp(-1, 1)
         return psnr_of_tensors(small, wanted, sound), psnr_of_tensors(corrected, wanted, sound)
 

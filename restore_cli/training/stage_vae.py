@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -22,13 +23,14 @@ from restore_cli.networks.discriminator import Discriminator, DiscriminatorConfi
 from restore_cli.training import chance
 from restore_cli.training.adversary import fool, tell_apart
 from restore_cli.training.config import DataConfig, LoopConfig
-from restore_cli.training.data import AgedCrops, RealCrops, Sample, Together, validation_samples
+from restore_cli.training.data import AgedCrops, RealCrops, Sample, Together
 from restore_cli.training.losses import gradient_l1, kl_to_unit_gaussian, lsgan, perceptual, psnr_of_tensors
 from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
 from restore_cli.training.photo_folder import PhotoFolder
 from restore_cli.training.sheets import ROWS, Row
 from restore_cli.training.stage import Batch, Losses, Player
+from restore_cli.training.validation import means, validation_samples
 from restore_cli.weights.network_file import save_network
 
 log = logging.getLogger(__name__)
@@ -85,7 +87,6 @@ class VAEStage:
         self.networks = nn.ModuleDict({"vae_a": VAE(config.network), "vae_b": VAE(config.network)})
         self.networks.update(self._judges())
         self.frozen = nn.ModuleDict({"vgg": vgg} if vgg is not None else {})
-        self._validation: list[Sample] | None = None
 
     def _judges(self) -> dict[str, nn.Module]:
         config = self.config.discriminator
@@ -179,10 +180,10 @@ class VAEStage:
     def validate(self, networks: nn.ModuleDict) -> dict[str, float]:
         """PSNR of both VAEs giving back photos kept apart, without noise."""
         scores: dict[str, list[float]] = {"vae_a_psnr_db": [], "vae_b_psnr_db": []}
-        for sample in self._samples():
+        for sample in self._samples:
             for name, key in (("vae_a", "aged"), ("vae_b", "clean")):
                 scores[f"{name}_psnr_db"].append(psnr_of_tensors(_given_back(networks[name], sample[key]), sample[key]))
-        return {key: sum(values) / max(len(values), 1) for key, values in scores.items()}
+        return means(scores)
 
     def sheet(self, networks: nn.ModuleDict) -> Sequence[Row]:
         """Each VAE's input, which is also its target, and what it gives back."""
@@ -194,15 +195,13 @@ class VAEStage:
                 "clean": sample["clean"],
                 "VAE B": _given_back(networks["vae_b"], sample["clean"]),
             }
-            for sample in self._samples()[:ROWS]
+            for sample in self._samples[:ROWS]
         ]
 
+    @cached_property
     def _samples(self) -> list[Sample]:
-        if self._validation is None:
-            self._validation = validation_samples(
-                self.photos.validation, self.data, recipe="realistic", damage=self.damage
-            )
-        return self._validation
+        kept = self.photos.validation
+        return validation_samples(kept, self.data, damage=self.damage, recipes=("realistic",))["realistic"]
 
     def export(self, networks: nn.ModuleDict, folder: Path) -> None:
         """Write vae_a.safetensors and vae_b.safetensors."""

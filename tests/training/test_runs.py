@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests_training_photos import write_pairs, write_photos
+from PIL import Image
+from tests_training_photos import scene, write_pairs, write_photos
 
 from restore_cli.cli.main import main
 from restore_cli.errors import UsageProblem, WeightsDamaged
 from restore_cli.networks import VAE, Mapping, MappingConfig, VAEConfig
+from restore_cli.training.photo_folder import PhotoFolder
 from restore_cli.training.runs import TrainRequest, train
 from restore_cli.weights import save_network, write_manifest
 from restore_cli.weights.manifest import read_manifest
@@ -49,7 +51,11 @@ STAGE2 = (
     'base = "published"\n' + TINY + "[stage]\ndiscriminator = { width = 2 }\n"
     "[stage.network]\nlatent = 4\nwidth = 8\nramp = 1\nblocks = 1\nnon_local_blocks = 1\n"
 )
-FUSION = TINY + "[stage]\nnetwork = { base = 2, levels = 1 }\n"
+TONE = TINY + "[stage]\nnetwork = { thumbnail = 32 }\n"
+FUSION = (
+    TINY.replace("crop = 32\ncontext", "crop = 64\ncontext")
+    + "[stage]\noctaves = 2\nnetwork = { base = 2, levels = 1 }\n"
+)
 
 
 @pytest.fixture
@@ -218,6 +224,36 @@ def test_the_stages_make_a_folder_that_restores(photos: Path, tmp_path: Path) ->
     assert len(list((tmp_path / "out").glob("*.jpg"))) == 4
     again = arguments("stage1", photos, run, config, 2)
     assert main(again) == 2, "its VAEs would no longer fit the mapping"
+
+
+@pytest.mark.parametrize(
+    ("stage", "text", "left"),
+    [
+        ("detector", DETECTOR, b""),
+        ("tone", TONE, b"\x89PNG nothing"),
+        ("stage1", STAGE1, None),
+        ("fusion", FUSION, b""),
+    ],
+)
+def test_without_a_usable_validation_photo_training_says_so_once(
+    photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, stage: str, text: str, left: bytes | None
+) -> None:
+    """left: of the photo kept apart; None: it is too small."""
+    (kept,) = PhotoFolder.find(photos, validation=1).validation
+    if left is None:
+        Image.fromarray(scene(20, 40)).save(kept)
+    else:
+        kept.write_bytes(left)
+    run, config = tmp_path / "run", configured(tmp_path, text.replace("validate_every = 1000", "validate_every = 1"))
+    more = ["--init", "small"] if stage == "fusion" else []
+    assert main([*arguments(stage, photos, run, config, 2), *more]) == 0
+    told = [
+        record.getMessage() for record in caplog.records if "kept for validation cannot be read" in record.getMessage()
+    ]
+    assert [words.split(" cannot")[0] for words in told] == ["1 of 1 photos kept for validation"]
+    result = json.loads((run / f"{stage}.run.json").read_text())["result"]
+    assert (result["state"], result["figures"]) == ("finished", {})
+    assert list(run.glob("*.safetensors"))
 
 
 def test_unreadable_photos_are_counted_in_the_run(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
