@@ -34,7 +34,7 @@ Config = Annotated[
     typer.Option(
         "--config",
         metavar="FILE|NAME",
-        help="Instead of --recipe: that of a training configuration (small_stage2, a TOML file, a STAGE.run.json).",
+        help="Instead of --recipe: that of a training configuration (small_stage2, NAME_STAGE.toml, a STAGE.run.json).",
     ),
 ]
 Samples = Annotated[
@@ -79,19 +79,27 @@ def degrade(
     if samples is not None:
         _show_samples(paths, samples, config=config, seed=seed, damage=damage, clean=as_path(targets))
         return
+    from dataclasses import replace
+
     from restore_cli.batch.discover import find_photos
     from restore_cli.errors import NoPhotosFound
     from restore_cli.training.ageing import AgeingSettings
-    from restore_cli.training.config import recipe_of
     from restore_cli.training.outlines import DamageOutlines
-    from restore_cli.training.recipes import by_name, from_table
+    from restore_cli.training.recipes import by_name
 
     given, output = split_paths(paths)
     _refuse_no_folder(given, Path(output))
     inputs = [Path(name) for name in given]
     outlines = None if damage is None else DamageOutlines.load(Path(damage))
-    chosen = by_name(recipe) if config is None else from_table(recipe_of(config))
-    settings = AgeingSettings(recipe=chosen, seed=seed or 0, outlines=outlines)
+    if config is None:
+        settings = AgeingSettings(recipe=by_name(recipe), seed=0, outlines=outlines)
+    else:
+        from restore_cli.training.samples import SampleSettings
+
+        run = SampleSettings.of(config)
+        settings = AgeingSettings(recipe=run.recipe, seed=run.seed, outlines=outlines)
+    if seed is not None:
+        settings = replace(settings, seed=seed)
     if targets is not None:
         find_photos(inputs, recursive=recursive, output=Path(targets))  # refuses a folder inside an input
     found = find_photos(inputs, recursive=recursive, output=Path(output))

@@ -22,11 +22,11 @@ def evaluate(
 ) -> None:
     """PSNR and SSIM of photos with the same name, whatever their suffix, then the means.
 
-    With --json the means are a last object of their own.
+    Two photos are compared whatever they are called. With --json the means are a last object of their own.
     """
     from restore_cli.batch.discover import find_photos
     from restore_cli.errors import NoPhotosFound
-    from restore_cli.training.evaluation import compare, pair_up, summarise
+    from restore_cli.training.evaluation import Pair, compare, pair_up, summarise
 
     sides = [
         [(photo.path, photo.below) for photo in find_photos([side], recursive=True) if isinstance(photo.path, Path)]
@@ -35,8 +35,10 @@ def evaluate(
     for side, found in zip((restored, clean), sides, strict=True):
         if not found:
             raise NoPhotosFound(f"{side} holds no photos", hint="Give two folders or two photos.")
+    two_photos = restored.is_file() and clean.is_file()
+    pairs = [Pair(name=restored.stem, restored=(restored,), clean=(clean,))] if two_photos else pair_up(*sides)
     rows: list[Comparison] = []
-    for row in compare(pair_up(*sides)):
+    for row in compare(pairs):
         typer.echo(_row_json(row) if as_json else _row_text(row))
         rows.append(row)
     summary = summarise(rows)

@@ -8,7 +8,6 @@ in `configs/`: `small_*.toml` make the bundled model, `published_*.toml` follow 
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 import types
 import typing
@@ -182,28 +181,6 @@ def read_config(path: Path, stage: str) -> dict[str, Any]:
         names = ", ".join(sorted(file.stem for file in CONFIGS.glob("*.toml") if file.stem.split("_")[1] == stage))
         raise UsageProblem(f"{path}: there is no base {base!r}", hint=f"defaults, or one of {names}", path=path)
     return merged(read_config(below, stage), table)
-
-
-def recipe_of(source: str) -> dict[str, Any]:
-    """The recipe table that training uses with a config file, a shipped one by name, or a run's `STAGE.run.json`.
-
-    Raises UsageProblem if there is none.
-    """
-    path = Path(source)
-    if path.suffix == ".json":
-        try:
-            recipe: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["settings"]["data"]["recipe"]
-            return recipe
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UsageProblem(f"{path} is no run.json of a training run: {error}", path=path) from error
-    named = CONFIGS / f"{source}.toml"
-    table = read_toml(path if path.is_file() or not named.is_file() else named)
-    try:
-        recipe = table["data"]["recipe"]
-    except (KeyError, TypeError):
-        hint = "name the file that has the recipe, such as small_stage2 or a run's STAGE.run.json"
-        raise UsageProblem(f"{source} has no recipe in its [data] table", hint=hint, path=path) from None
-    return recipe
 
 
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -39,16 +39,12 @@ class Pair:
 def pair_up(restored: Iterable[tuple[Path, Path]], clean: Iterable[tuple[Path, Path]]) -> list[Pair]:
     """Match files by their path without suffix, given as (file, path below its folder), sorted by it.
 
-    Files like NAME_mask.png are left out where there is no clean photo of that name. Two single files are a pair
-    whatever they are called.
+    Files like NAME_mask.png are left out where there is no clean photo of that name.
     """
-    left, right = list(restored), list(clean)
-    if len(left) == len(right) == 1:
-        return [Pair(name=left[0][1].stem, restored=(left[0][0],), clean=(right[0][0],))]
-    clean_by_name = _by_name(right)
+    clean_by_name = _by_name(clean)
     restored_by_name = {
         name: files
-        for name, files in _by_name(left).items()
+        for name, files in _by_name(restored).items()
         if name in clean_by_name or not name.endswith(BESIDE_A_RESULT)
     }
     return [

@@ -13,36 +13,56 @@ from torch import Tensor
 from restore_cli.errors import UsageProblem
 from restore_cli.imaging import Carried, Photo
 from restore_cli.training.ageing import AgeingTargets, write_aged
-from restore_cli.training.config import CONFIGS, DataConfig, LoopConfig, from_table, read_config
+from restore_cli.training.config import CONFIGS, DataConfig, LoopConfig, from_table, read_config, read_toml
 from restore_cli.training.data import AgedCrops
 from restore_cli.training.outlines import DamageOutlines
 from restore_cli.training.photo_folder import PhotoFolder
+from restore_cli.training.recipes import Recipe
+from restore_cli.training.recipes import from_table as recipe_from_table
+from restore_cli.training.request import STAGE_CONFIGS
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleSettings:
     """What decides, beside the photos, how the samples of a run look."""
 
+    stage: str
     data: DataConfig
     seed: int
 
     @classmethod
     def of(cls, source: str) -> SampleSettings:
-        """Those of a shipped configuration by its name, as "small_stage2", or of a run by its `STAGE.run.json`.
+        """Those of a run by its `STAGE.run.json`, of a shipped configuration by its name, or of `NAME_STAGE.toml`.
 
-        Raises UsageProblem if it is neither, or if its stage makes its samples another way.
+        Raises UsageProblem if it cannot be read, or does not say for which stage it is.
         """
         path = Path(source)
-        shipped = CONFIGS / f"{source}.toml"
-        stage = path.name.split(".")[0] if path.suffix == ".json" else source.split("_")[1] if shipped.is_file() else ""
-        if stage == "faces":
-            raise UsageProblem("faces are aged in another way than crops", hint="leave --samples")
-        if not stage:
-            hint = "name a shipped configuration such as small_stage2, or the STAGE.run.json of a run"
-            raise UsageProblem(f"{source} does not say which stage the samples are for", hint=hint)
-        tables = _settings_of_run(path) if path.suffix == ".json" else read_config(shipped, stage)
-        seed = from_table(LoopConfig, tables["loop"], "loop").seed
-        return cls(data=from_table(DataConfig, tables["data"], "data"), seed=seed)
+        if path.suffix == ".json":
+            stage, tables = path.name.split(".")[0], _settings_of_run(path)
+        else:
+            path = path if path.is_file() or not (CONFIGS / f"{source}.toml").is_file() else CONFIGS / f"{source}.toml"
+            stage = _stage_of(path)
+            tables = read_config(path, stage)
+        seed = from_table(LoopConfig, tables.get("loop", {}), "loop").seed
+        return cls(stage=stage, data=from_table(DataConfig, tables.get("data", {}), "data"), seed=seed)
+
+    @property
+    def recipe(self) -> Recipe:
+        """How photos are aged. Raises UsageProblem for settings that no recipe has."""
+        return recipe_from_table(self.data.recipe)
+
+
+def _stage_of(path: Path) -> str:
+    """Which one takes the place of what a file leaves out: its name says it, or that of its base, as of shipped ones."""
+    for name in (path.stem, str(read_toml(path).get("base", ""))):
+        stage = next((word for word in name.split("_")[1:] if word in STAGE_CONFIGS), None)
+        if stage is not None:
+            return stage
+    raise UsageProblem(
+        f"{path} does not say for which stage it is",
+        hint="call the file NAME_STAGE.toml, such as mine_stage2.toml, or name the STAGE.run.json of a run",
+        path=path,
+    )
 
 
 def write_samples(
@@ -54,9 +74,11 @@ def write_samples(
 ) -> Iterator[int]:
     """Write the samples of the numbers that `targets` gives, one at a time; photos kept for validation make none.
 
-    Gives each number when its files are written. Raises NoPhotosFound, TrainingStopped (too few photos, none readable),
-    PhotoUnwritable.
+    Gives each number when its files are written. Raises UsageProblem for faces, which are aged in another way,
+    NoPhotosFound, TrainingStopped (too few photos, none readable), PhotoUnwritable.
     """
+    if settings.stage == "faces":
+        raise UsageProblem("faces are aged in another way than crops", hint="leave --samples")
     data = settings.data
     paths = PhotoFolder.find(photos, validation=data.validation_photos, part=data.part).training
     crops = AgedCrops(paths, data, seed=settings.seed, damage=damage)

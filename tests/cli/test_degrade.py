@@ -9,6 +9,11 @@ import pytest
 from PIL import Image
 
 from restore_cli.cli.main import main
+from restore_cli.training.ageing import AgeingSettings, AgeingTargets, age_file
+from restore_cli.training.config import CONFIGS
+from restore_cli.training.recipes import from_table
+from restore_cli.training.request import TrainRequest, resolved
+from restore_cli.training.samples import SampleSettings
 
 
 @pytest.fixture
@@ -64,15 +69,25 @@ def test_targets_are_what_a_restoration_should_give(
 
 
 def test_what_a_training_run_saw_can_be_shown(clean: Path, tmp_path: Path) -> None:
-    """By the name of a shipped configuration, by a file, or by what a run has written down."""
-    (tmp_path / "mine.toml").write_text('[data]\nrecipe = { name = "published", holes_chance = 0.0 }\n')
-    settings = {"settings": {"data": {"recipe": {"name": "published", "holes_chance": 0.0}}}}
-    (tmp_path / "stage2.run.json").write_text(json.dumps(settings))
-    for output, config in (("toml", tmp_path / "mine.toml"), ("run", tmp_path / "stage2.run.json")):
+    """By the name of a shipped configuration, by a file, or by what a run has written down; with its seed."""
+    (tmp_path / "my_own_stage2.toml").write_text("[loop]\nseed = 5\n[data.recipe]\nholes_chance = 0.0\n")
+    request = TrainRequest(stage="stage2", output=tmp_path, config=tmp_path / "my_own_stage2.toml")
+    loop, data, _ = resolved(request)
+    facts = {"settings": {"loop": asdict(loop), "data": asdict(data)}}
+    (tmp_path / "stage2.run.json").write_text(json.dumps(facts))
+    for output, config in (("toml", tmp_path / "my_own_stage2.toml"), ("run", tmp_path / "stage2.run.json")):
         assert main(["degrade", str(clean), str(tmp_path / output), "--config", str(config)]) == 0
     assert written(tmp_path / "toml") == written(tmp_path / "run")
-    assert np.asarray(Image.open(tmp_path / "run" / "a_mask.png")).max() == 0
-    assert main(["degrade", str(clean), str(tmp_path / "small"), "--config", "small_stage2"]) == 0
+    expected = AgeingTargets(photo=tmp_path / "b.png", mask=tmp_path / "b_mask.png")
+    age_file(clean / "b.png", expected, AgeingSettings(recipe=from_table(data.recipe), seed=5))
+    assert written(tmp_path / "toml")["b.png"] == expected.photo.read_bytes()
+
+
+@pytest.mark.parametrize("name", [path.stem for path in CONFIGS.glob("*.toml")])
+def test_each_shipped_configuration_shows_the_recipe_that_training_uses(name: str) -> None:
+    stage = name.split("_")[1]
+    _, data, _ = resolved(TrainRequest(stage=stage, output=Path("run"), config=CONFIGS / f"{name}.toml"))
+    assert SampleSettings.of(name).recipe == from_table(data.recipe)
 
 
 def test_what_somebody_else_wrote_is_never_replaced(
@@ -147,12 +162,12 @@ def test_a_bad_photo_fails_alone(clean: Path, tmp_path: Path, capsys: pytest.Cap
         (["{clean}", "{tmp}/old", "--recipe", "sepia"], 2, "sepia"),
         (["{clean}", "{tmp}/old", "--seed", "-1"], 2, "seed"),
         (["{clean}", "{tmp}/old", "--config", "small_stage9"], 2, "small_stage9"),
-        (["{clean}", "{tmp}/old", "--config", "finetune_detector"], 2, "no recipe"),
+        (["{clean}", "{tmp}/old", "--config", "{tmp}/mine.toml"], 2, "which stage"),
         (["{clean}", "{tmp}/old", "--config", "{tmp}/none.json"], 2, "none.json"),
         (["{clean}", "{tmp}/old", "--samples", "2"], 2, "--config"),
         (["{clean}/a.jpg", "{tmp}/old", "--samples", "2", "--config", "small_stage2"], 2, "one folder"),
         (["{clean}", "{tmp}/old", "--samples", "2", "--config", "{tmp}/none.json"], 2, "none.json"),
-        (["{clean}", "{tmp}/old", "--samples", "2", "--config", "none"], 2, "which stage"),
+        (["{clean}", "{tmp}/old", "--samples", "2", "--config", "none"], 2, "cannot read"),
         (["{clean}", "{tmp}/old", "--samples", "2", "--config", "small_faces"], 2, "faces"),
         (["{tmp}/empty", "{tmp}/old", "--samples", "2", "--config", "small_stage2"], 4, "no photos"),
     ],
@@ -161,6 +176,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
     clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, word: str
 ) -> None:
     (tmp_path / "empty").mkdir()
+    (tmp_path / "mine.toml").write_text("[data.recipe]\nholes_chance = 0.0\n")
     filled = [argument.format(clean=clean, tmp=tmp_path) for argument in arguments]
     assert main(["degrade", *filled]) == code
     assert word in capsys.readouterr().err

@@ -26,8 +26,9 @@ def test_masks_beside_results_are_left_out_but_photos_that_sound_like_masks_are_
     assert [(pair.name, len(pair.restored)) for pair in pairs] == [("a", 1), ("gas_mask", 1)]
 
 
-def test_two_single_files_are_a_pair() -> None:
-    assert len(pair_up(below("a_restored.png"), below("a.png"))) == 1
+def test_folders_of_one_photo_each_pair_by_name_too() -> None:
+    pairs = pair_up(below("a_restored.png"), below("a.png"))
+    assert [(pair.name, len(pair.restored), len(pair.clean)) for pair in pairs] == [("a", 0, 1), ("a_restored", 1, 0)]
 
 
 def test_a_comparison_has_the_scores_of_the_pictures(tmp_path: Path) -> None:
