@@ -53,7 +53,7 @@ class SampleSettings:
 
 
 def _stage_of(path: Path) -> str:
-    """Which one takes the place of what a file leaves out: its name says it, or that of its base, as of shipped ones."""
+    """What a file leaves out depends on it: the file's name tells it, or that of its base, as with shipped ones."""
     for name in (path.stem, str(read_toml(path).get("base", ""))):
         stage = next((word for word in name.split("_")[1:] if word in STAGE_CONFIGS), None)
         if stage is not None:
