@@ -31,9 +31,11 @@ def _cut_out(photos: Path, output: Path, config: Path | None) -> Path:
     from restore_cli.restoration.faces.crops import cut_faces
     from restore_cli.restoration.faces.detection import DOWNLOAD_HINT, FaceDetector
     from restore_cli.training.photo_folder import PhotoFolder
-    from restore_cli.training.runs import TrainRequest, resolved
+    from restore_cli.training.runs import TrainRequest, refuse_output_among_photos, resolved
 
-    _, _, stage = resolved(TrainRequest(stage="faces", clean=photos, output=output, config=config))
+    request = TrainRequest(stage="faces", clean=photos, output=output, config=config)
+    refuse_output_among_photos(request)
+    _, _, stage = resolved(request)
     detector = weights.face_detector_path()
     if detector is None:
         raise WeightsMissing("finding faces to train on needs the face detector", hint=DOWNLOAD_HINT)

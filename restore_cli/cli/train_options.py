@@ -15,7 +15,12 @@ Damage = Annotated[Path | None, typer.Option(help="Folder of damage outlines (1-
 
 def _every_stage(
     *,
-    output: Annotated[Path, typer.Option(help="Folder for the run; it loads with `oldphoto restore --model`.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for the run and its part of a model, which `oldphoto restore --model` takes once whole."
+        ),
+    ],
     config: Annotated[
         Path | None,
         typer.Option(

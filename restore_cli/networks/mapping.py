@@ -61,10 +61,17 @@ class MappingConfig:
     """Encode a photo whose damage was filled from its surroundings, instead of one with its damage painted white."""
 
     def __post_init__(self) -> None:
+        if min(self.latent, self.width, self.blocks + 1, self.non_local_blocks + 1) < 1:
+            given = f"{self.latent}, {self.width}, {self.blocks} and {self.non_local_blocks}"
+            raise ValueError(f"latent, width, blocks or non_local_blocks is too small: {given}")
         if self.ramp < 1 or not 0 <= self.blocks_before <= self.blocks:
             raise ValueError(f"ramp is {self.ramp}, blocks_before {self.blocks_before} of {self.blocks}")
+        if not 0 <= self.leak <= 1:
+            raise ValueError(f"leak must be from 0 to 1, got {self.leak}")
         if self.window is not None and (self.attention != "non_local" or self.norm == "instance"):
             raise ValueError("window needs the non-local block and no instance norm")
+        if self.window is not None and self.window < 1:
+            raise ValueError(f"window must be at least 1, got {self.window}")
 
     @property
     def size_multiple(self) -> int:

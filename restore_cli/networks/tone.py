@@ -40,6 +40,10 @@ class ToneConfig:
     def __post_init__(self) -> None:
         if self.thumbnail < 16 or self.thumbnail % 16:
             raise ValueError(f"thumbnail must be a multiple of 16, got {self.thumbnail}")
+        if not 0 <= self.leak <= 1:
+            raise ValueError(f"leak must be from 0 to 1, got {self.leak}")
+        if self.width < 1:
+            raise ValueError(f"width must be at least 1, got {self.width}")
 
 
 class ToneNet(nn.Module):

@@ -41,6 +41,10 @@ class VAEConfig:
     """A linear patch projection beside the convolutions; needs latent >= 48 to hold a 4 x 4 RGB patch."""
 
     def __post_init__(self) -> None:
+        if min(self.width, self.latent, self.blocks + 1) < 1:
+            raise ValueError(f"width, latent or blocks is too small: {self.width}, {self.latent}, {self.blocks}")
+        if not 0 <= self.leak <= 1:
+            raise ValueError(f"leak must be from 0 to 1, got {self.leak}")
         if self.patch_skip and self.latent < 48:
             raise ValueError(f"patch_skip needs a latent of at least 48 channels, got {self.latent}")
 

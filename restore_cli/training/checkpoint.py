@@ -15,7 +15,7 @@ from restore_cli.weights.differences import differences
 
 def save_checkpoint(state: dict[str, Any], path: Path) -> None:
     """Write `state` beside `path` and rename: a full disk or a kill leaves the previous checkpoint whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.tmp")  # one name, so that the next one takes the place of a killed run's
     try:
         with temporary.open("wb") as file:
             torch.save(state, file)

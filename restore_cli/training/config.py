@@ -8,6 +8,7 @@ in `configs/`: `small_*.toml` make the bundled model, `published_*.toml` follow 
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 import types
 import typing
@@ -16,9 +17,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from restore_cli.errors import UsageProblem
+from restore_cli.training.ranges import refuse_outside
 
 T = TypeVar("T")
 CONFIGS = Path(__file__).parent / "configs"
+TABLES = ("loop", "data", "stage")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,17 +63,18 @@ class LoopConfig:
     """Write a TensorBoard log as well, where the package is installed."""
 
     def __post_init__(self) -> None:
-        positive = ("steps", "batch_size", "accumulate", "lr", "log_every", "validate_every")
-        negative = ("weight_decay", "warmup_steps", "clip_norm", "explosion", "checkpoint_minutes", "sheet_every")
-        wrong = [key for key in positive if getattr(self, key) <= 0] + [k for k in negative if getattr(self, k) < 0]
-        if wrong:
-            raise ValueError(f"{wrong[0]} is {getattr(self, wrong[0])}")
+        refuse_outside(self, 1, math.inf, "steps", "batch_size", "accumulate", "log_every", "validate_every")
+        refuse_outside(self, 0, math.inf, "weight_decay", "warmup_steps", "clip_norm", "checkpoint_minutes")
+        refuse_outside(self, 0, math.inf, "explosion", "sheet_every")
+        refuse_outside(self, 0, 2**63 - 1, "seed")
+        refuse_outside(self, 1e-12, 1000, "lr")
+        refuse_outside(self, 0, 1, "ema", "decay_share")
         if self.optimizer not in ("adamw", "muon"):
             raise ValueError(f"optimizer is {self.optimizer!r}, neither adamw nor muon")
         if self.batch_size % self.accumulate:
             raise ValueError(f"batch_size {self.batch_size} is no multiple of accumulate {self.accumulate}")
-        if not (0 <= self.ema < 1 and 0 <= self.decay_share <= 1):
-            raise ValueError(f"ema is {self.ema}, decay_share is {self.decay_share}")
+        if not (self.ema < 1 and all(0 <= beta < 1 for beta in self.betas)):
+            raise ValueError(f"ema is {self.ema}, betas are {self.betas}: less than 1, please")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,11 +105,13 @@ class DataConfig:
     """Memory for decoded photos in each worker process."""
 
     def __post_init__(self) -> None:
-        if self.crop < 32 or self.crop % 32 or self.validation_crop < 32:
+        refuse_outside(self, 32, math.inf, "crop", "validation_crop")
+        if self.crop % 32 or self.validation_crop % 32:
             raise ValueError(f"crop is {self.crop}, validation_crop {self.validation_crop}: multiples of 32, please")
-        if not 0 < self.scale[0] <= self.scale[1]:
-            raise ValueError(f"scale is {self.scale}, not (smallest, largest)")
-        if not 0 <= self.part[0] < self.part[1] <= 1:
+        refuse_outside(self, 0, math.inf, "context", "validation_photos", "cache_mb")
+        refuse_outside(self, 0, 1, "grey_share", "turned_share", "mosaic_share", "part")
+        refuse_outside(self, 0.01, 100, "scale")
+        if self.part[0] == self.part[1]:
             raise ValueError(f"part is {self.part}, not two shares such as (0.0, 0.7)")
 
 
@@ -127,7 +133,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(value, dict):
         return from_table(typing.cast(type, hint), value, where)
     origin, options = typing.get_origin(hint), typing.get_args(hint)
-    if origin is tuple and isinstance(value, list):
+    if origin is tuple and isinstance(value, list) and len(value) == len(options):
         return tuple(_convert(option, item, where) for option, item in zip(options, value, strict=True))
     if origin in (types.UnionType, typing.Union):
         fitting = [option for option in options if _fits(option, value)]
@@ -147,7 +153,7 @@ def _fits(kind: Any, value: Any) -> bool:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """A config file's tables. Raises UsageProblem if it cannot be read or is not TOML."""
+    """A config file's tables. Raises UsageProblem if it cannot be read, is not TOML or has something else in it."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -155,11 +161,17 @@ def read_toml(path: Path) -> dict[str, Any]:
 
     try:
         table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        return table
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageProblem(
             f"cannot read the configuration {path}: {error}", hint="check --config", path=path
         ) from error
+    wrong = [key for key, value in table.items() if key not in TABLES and key != "base"] + [
+        key for key in TABLES if not isinstance(table.get(key, {}), dict)
+    ]
+    if wrong:
+        tables = " ".join(f"[{name}]" for name in TABLES)
+        raise UsageProblem(f"{path}: {wrong[0]!r} is none of the tables", hint=f"a file has {tables}", path=path)
+    return table
 
 
 def shipped(name: str, stage: str) -> Path | None:
@@ -173,7 +185,7 @@ def read_config(path: Path, stage: str) -> dict[str, Any]:
     table = read_toml(path)
     base = table.pop("base", "small")
     if base == "defaults":
-        return {"loop": {}, "data": {}, "stage": {}} | table
+        return {name: {} for name in TABLES} | table
     below = shipped(str(base), stage)
     if below == path:
         return table

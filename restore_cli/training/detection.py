@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from restore_cli.training.metrics import detection_scores
 from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
 from restore_cli.training.photo_folder import PhotoFolder
+from restore_cli.training.ranges import refuse_outside
 from restore_cli.training.sheets import ROWS, Row
 from restore_cli.training.stage import Batch, Losses, Player
 from restore_cli.training.validation import validation_samples
@@ -44,6 +46,13 @@ class DetectionLosses:
     dice: float = 0.0
     logit_shift: float = 0.0
     """Added to the logits when training is over: below zero calls fewer pixels damaged at the same threshold."""
+
+    def __post_init__(self) -> None:
+        weights = ("balanced", "focal", "plain", "dice")
+        refuse_outside(self, 0, math.inf, *weights)
+        refuse_outside(self, -math.inf, math.inf, "logit_shift")
+        if not any(getattr(self, name) for name in weights):
+            raise ValueError("balanced, focal, plain and dice are all 0: one has to have a weight")
 
 
 class DetectionStage(ABC):

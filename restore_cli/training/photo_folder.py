@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from restore_cli import imaging
-from restore_cli.errors import NoPhotosFound, TrainingStopped
+from restore_cli.errors import NoPhotosFound, TrainingStopped, UsageProblem
 
 logger = logging.getLogger(__name__)
 LARGEST_VALIDATION_SHARE = 0.2
@@ -71,6 +71,13 @@ def _hash_of_name(path: Path) -> bytes:
 
 
 def photos_below(folder: Path) -> list[Path]:
-    """Files below a folder whose suffix is that of an image format, in the order of their names."""
+    """Files below a folder whose suffix is that of an image format, in the order of their names.
+
+    Raises UsageProblem for what is no folder.
+    """
+    if not folder.is_dir():
+        raise UsageProblem(
+            f"{folder} is no folder", hint="name one with photos in it or in its subfolders", path=folder
+        )
     found = (p for p in folder.rglob("*") if imaging.format_of_suffix(p.suffix) and not p.name.startswith("."))
     return sorted(p for p in found if p.is_file())

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 from restore_cli.errors import UsageProblem
+from restore_cli.training.ranges import refuse_outside
 
 REFERENCE_SIDE_PX = 320  # about the short side of the photos that the published model was trained on
 CELL_PX = 160
@@ -105,6 +106,19 @@ class Recipe:
     visible_step: float = 24.0  # grey levels of 255 from which a change counts as damage in the mask
     hidden_by_grain: float = 3.0  # times the mean fine contrast around: what else a change must exceed to be seen
 
+    def __post_init__(self) -> None:
+        numbers = {name for name, value in vars(self).items() if not isinstance(value, str)}
+        factors = {"enlarge", "fine_scan", "gamma", "film_zoom", "subsampling", "resize_share", "rescan_share"}
+        sizes = {name for name in numbers if name.endswith(("_rate", "_px"))} | {"hole_coverage"}
+        parts = {name for name in numbers if name.endswith(("_chance", "_share", "_std"))} - factors
+        parts |= {"hole_coverage", "salt_pepper_amount", "black_lift", "white_drop", "opacity"}
+        refuse_outside(self, 0, 10_000, *sorted(numbers))
+        refuse_outside(self, 1e-6, 10_000, *sorted(sizes))  # a chance of 0 is what leaves something out
+        refuse_outside(self, 0, 1, *sorted(parts))
+        refuse_outside(self, 0.01, 100, *sorted(factors))
+        refuse_outside(self, 1, 100, "jpeg_quality")
+        refuse_outside(self, 0, 2, "severity")
+
 
 # The first two are what models are measured with: damage in proportion to the picture, and every picture aged. They
 # must not change, or figures could no longer be compared; what came later is in the third alone. The second was set so
@@ -167,7 +181,7 @@ def by_name(name: str) -> Recipe:
 def from_table(table: Mapping[str, object]) -> Recipe:
     """A recipe from a TOML table: `name` picks the base (mixed if absent), every other key replaces one of its fields.
 
-    Raises UsageProblem for an unknown key, or a value that is neither a number nor a pair of numbers as the field asks.
+    Raises UsageProblem for an unknown key, or a value that is not what the field asks for.
     """
     base = by_name(str(table.get("name", "mixed")))
     kinds = {field.name: getattr(base, field.name) for field in fields(base)}
@@ -177,7 +191,10 @@ def from_table(table: Mapping[str, object]) -> Recipe:
             raise UsageProblem(f"a recipe has no setting {key!r}", hint=f"known settings: {', '.join(kinds)}")
         if key != "name":
             changes[key] = _as_range(key, value) if isinstance(kinds[key], tuple) else _as_number(key, value)
-    return replace(base, **changes)  # type: ignore[arg-type]  # each value was checked against its field above
+    try:
+        return replace(base, **changes)  # type: ignore[arg-type]  # each value was checked against its field above
+    except ValueError as error:
+        raise UsageProblem(f"recipe setting {error}", hint="see restore_cli/training/recipes.py") from error
 
 
 def _as_number(key: str, value: object) -> float:

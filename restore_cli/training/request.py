@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from restore_cli.errors import UsageProblem
 from restore_cli.training.config import (
     CONFIGS,
     DataConfig,
@@ -80,9 +79,6 @@ def resolved(request: TrainRequest) -> tuple[LoopConfig, DataConfig, Any]:
         table = read_config(CONFIGS / "finetune_detector.toml", request.stage)
     else:
         table = read_config(CONFIGS / f"small_{request.stage}.toml", request.stage)
-    unknown = set(table) - {"loop", "data", "stage"}
-    if unknown:
-        raise UsageProblem(f"{request.config}: no table is called [{sorted(unknown)[0]}]", hint="[loop] [data] [stage]")
     options = {"steps": request.steps, "batch_size": request.batch_size}
     table = merged(table, {"loop": {key: value for key, value in options.items() if value is not None}})
     loop = from_table(LoopConfig, table["loop"], "loop")

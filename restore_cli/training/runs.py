@@ -40,7 +40,7 @@ def train(
         logging.getLogger("restore_cli").setLevel(logging.ERROR)  # one voice is enough
     loop, data, config = resolved(request)
     refuse_mixture(request, config)
-    _refuse_output_among_photos(request)
+    refuse_output_among_photos(request)
     stage = build(request, loop, data, config)
     _make_output(request, stage)
     workers = request.workers if request.workers is not None else min(8, max(1, (os.cpu_count() or 2) - 1))
@@ -98,8 +98,8 @@ def _recorded(trainer: Trainer, request: TrainRequest) -> dict[str, float]:
     return figures
 
 
-def _refuse_output_among_photos(request: TrainRequest) -> None:
-    """The run's contact sheets would be photos of the next one."""
+def refuse_output_among_photos(request: TrainRequest) -> None:
+    """The run's contact sheets would be photos of the next one. Raises UsageProblem."""
     output = request.output.resolve()
     for folder in (request.clean, request.old, request.pairs, request.damage):
         if folder is not None and output.is_relative_to(folder.resolve()):

@@ -6,6 +6,7 @@ and on their differences instead.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +26,7 @@ from restore_cli.training.data import PhotoCache, Sample, photo_or_next, to_tens
 from restore_cli.training.losses import gradient_l1, psnr_of_tensors
 from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.photo_folder import PhotoFolder
+from restore_cli.training.ranges import refuse_outside
 from restore_cli.training.recipes import Recipe, from_table
 from restore_cli.training.stage import Batch, Losses, Player
 from restore_cli.training.synthesis import age
@@ -43,6 +45,7 @@ class FaceStageConfig:
     gradient: float = 1.0
 
     def __post_init__(self) -> None:
+        refuse_outside(self, 0, math.inf, "l1", "gradient")
         if self.network.face_px not in (256, 512):
             raise ValueError(f"faces are restored at 256 or 512 px, and face_px is {self.network.face_px}")
         if not 8 <= self.smallest_face_px <= self.network.face_px:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +24,7 @@ from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
 from restore_cli.training.photo_folder import PhotoFolder
 from restore_cli.training.preparation import Preparation
+from restore_cli.training.ranges import refuse_outside
 from restore_cli.training.stage import Batch, Losses, Player
 from restore_cli.training.validation import means, validation_samples, with_sound
 from restore_cli.weights.network_file import save_network
@@ -47,6 +49,11 @@ class FusionStageConfig:
     """Share of the batch that gets the detector's mask instead of the true one."""
     threshold: tuple[float, float] = (0.3, 0.5)
     """Range of the threshold drawn for a detected mask."""
+
+    def __post_init__(self) -> None:
+        refuse_outside(self, 2, 8, "octaves")
+        refuse_outside(self, 0, math.inf, "laplacian", "ssim", "farther_share")
+        refuse_outside(self, 0, 1, "detected_share", "threshold")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,12 +85,12 @@ class FusionStage:
         start: Fusion | None = None,
     ) -> None:
         """start: go on from this one, whatever its size. Raises UsageProblem for crops that do not halve so often."""
-        multiple = config.network.size_multiple << max(config.octaves - 2, 0)
-        smallest = SMALLEST_PX << max(config.octaves - 1, 0)
-        if config.octaves < 2 or data.crop % multiple or data.crop < smallest:
+        multiple = config.network.size_multiple << (config.octaves - 2)
+        smallest = SMALLEST_PX << (config.octaves - 1)
+        if data.crop % multiple or data.crop < smallest:
             raise UsageProblem(
                 f"a crop of {data.crop} px cannot be fused from {config.octaves} octaves",
-                hint=f"take at least 2 octaves, and a crop that is a multiple of {multiple} and at least {smallest}",
+                hint=f"take fewer octaves, or a crop that is a multiple of {multiple} and at least {smallest}",
             )
         self.config, self.loop, self.data = config, loop, data
         self.photos = PhotoFolder.find(clean, validation=data.validation_photos, part=data.part)

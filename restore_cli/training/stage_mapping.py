@@ -6,6 +6,7 @@ picture alone; the bundled model is finished that way.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,6 +29,7 @@ from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
 from restore_cli.training.photo_folder import PhotoFolder
 from restore_cli.training.preparation import Preparation
+from restore_cli.training.ranges import refuse_outside
 from restore_cli.training.sheets import ROWS, Row
 from restore_cli.training.stage import Batch, Losses, Player
 from restore_cli.training.validation import means, validation_samples, with_sound
@@ -66,6 +68,13 @@ class MappingStageConfig:
     """Share of the batch that gets the detector's mask instead of the true one, as it will be in use."""
     threshold: tuple[float, float] = (0.3, 0.6)
     """Range of the threshold drawn for a detected mask."""
+
+    def __post_init__(self) -> None:
+        weights = ("latent_l1", "image_l1", "gradient", "laplacian", "ssim", "gan", "perceptual")
+        refuse_outside(self, 0, math.inf, *weights, "feature_matching", "mapping_lr", "discriminator_lr")
+        refuse_outside(self, 0, 1, "detected_share", "threshold")
+        if not any(getattr(self, name) for name in weights):
+            raise ValueError(f"{', '.join(weights)} are all 0: one has to have a weight")
 
 
 class MappingStage:

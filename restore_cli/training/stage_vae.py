@@ -7,6 +7,7 @@ discriminator of pictures judges each, and one of latents keeps VAE A from telli
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,6 +29,7 @@ from restore_cli.training.losses import gradient_l1, kl_to_unit_gaussian, lsgan,
 from restore_cli.training.model_folder import declare_roles
 from restore_cli.training.outlines import DamageOutlines
 from restore_cli.training.photo_folder import PhotoFolder
+from restore_cli.training.ranges import refuse_outside
 from restore_cli.training.sheets import ROWS, Row
 from restore_cli.training.stage import Batch, Losses, Player
 from restore_cli.training.validation import means, validation_samples
@@ -58,6 +60,10 @@ class VAEStageConfig:
     """Of pictures; that of latents is the same with one scale."""
     discriminator_lr: float = 1.0
     """Times the loop's learning rate."""
+
+    def __post_init__(self) -> None:
+        refuse_outside(self, 0, math.inf, "noise_std", "kl", "l1", "gradient", "gan", "feature_matching", "perceptual")
+        refuse_outside(self, 0, math.inf, "latent_gan", "discriminator_lr")
 
 
 class VAEStage:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import logging
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +14,8 @@ from pathlib import Path
 from restore_cli.errors import WeightsUnwritable
 
 _log = logging.getLogger(__name__)
+LEFTOVER_SECONDS = 24 * 3600
+"""Age of a temporary file that nobody writes any more."""
 
 
 @contextmanager
@@ -23,6 +27,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path)
         temporary.touch()
         usual_mode = temporary.stat().st_mode
         yield temporary
@@ -36,6 +41,14 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Of processes that were killed while they wrote this file; nobody takes a day for it."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with suppress(OSError):
+            if left.stat().st_mtime < time.time() - LEFTOVER_SECONDS:
+                left.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

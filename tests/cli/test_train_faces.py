@@ -49,6 +49,15 @@ def install_detector() -> None:
     add_to_manifest(folder, name="face-detector", roles=("face_detector",), file="yunet.onnx", origin="test")
 
 
+def test_an_output_among_the_photos_is_refused_before_faces_are_cut_out(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install_detector()
+    assert main([*arguments, "--output", str(tmp_path / "photos" / "run")]) == 2
+    assert "which is trained on" in capsys.readouterr().err
+    assert not (tmp_path / "photos" / "run").exists()
+
+
 def test_a_run_makes_a_generator_that_restores_faces(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

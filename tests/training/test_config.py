@@ -1,3 +1,4 @@
+import math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from restore_cli.training.config import (
     shipped,
 )
 from restore_cli.training.runs import STAGE_CONFIGS
+from restore_cli.training.stage_detector import DetectorStageConfig
+from restore_cli.training.stage_fusion import FusionStageConfig
+from restore_cli.training.stage_mapping import MappingStageConfig
 
 
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
@@ -115,6 +119,21 @@ def test_the_published_recipes_are_as_published() -> None:
         (DataConfig, {"scale": [1.0, 0.5]}, "scale"),
         (DataConfig, {"part": [0.7, 0.7]}, "part"),
         (DataConfig, {"part": [0.0, 1.5]}, "part"),
+        (DataConfig, {"scale": [0.5]}, "scale"),
+        (DataConfig, {"scale": [0.5, 1.0, 2.0]}, "scale"),
+        (DataConfig, {"validation_photos": -3}, "validation_photos"),
+        (DataConfig, {"validation_crop": 33}, "validation_crop"),
+        (DataConfig, {"context": -8}, "context"),
+        (DataConfig, {"grey_share": 2}, "grey_share is 2.0, not from 0 to 1"),
+        (LoopConfig, {"seed": -1}, "seed is -1, not from 0"),
+        (LoopConfig, {"lr": math.nan}, "lr"),
+        (LoopConfig, {"lr": math.inf}, "lr"),
+        (LoopConfig, {"betas": [0.9, 1.0]}, "betas"),
+        (DetectorStageConfig, {"focal": -5}, "focal is -5.0, not at least 0"),
+        (DetectorStageConfig, {"balanced": 0, "focal": 0}, "all 0"),
+        (MappingStageConfig, {"latent_l1": 0}, "all 0"),
+        (MappingStageConfig, {"threshold": [0.6, 0.3]}, "threshold"),
+        (FusionStageConfig, {"octaves": 1}, "octaves"),
     ],
 )
 def test_impossible_values_are_usage_problems(kind: type, table: dict[str, object], word: str) -> None:
@@ -126,8 +145,9 @@ def test_tables_are_laid_over_one_another() -> None:
     assert merged({"a": {"x": 1, "y": 2}}, {"a": {"y": 3}, "b": 4}) == {"a": {"x": 1, "y": 3}, "b": 4}
 
 
-def test_a_broken_file_is_a_usage_problem(tmp_path: Path) -> None:
-    (tmp_path / "broken.toml").write_text("[loop\n")
+@pytest.mark.parametrize("text", ["[loop\n", "loop = 3\n", "[lop]\nsteps = 3\n", "steps = 3\n"])
+def test_a_broken_file_is_a_usage_problem(tmp_path: Path, text: str) -> None:
+    (tmp_path / "broken.toml").write_text(text)
     with pytest.raises(UsageProblem, match=r"broken\.toml"):
         read_toml(tmp_path / "broken.toml")
 

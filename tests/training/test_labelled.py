@@ -37,8 +37,9 @@ def test_a_fifth_of_the_labels_at_most_is_kept_apart(pairs: Path, caplog: pytest
 def test_photos_without_any_mask_are_refused(tmp_path: Path) -> None:
     with pytest.raises(NoPhotosFound, match="has a mask"):
         find_pairs(write_photos(tmp_path / "photos", 2), validation=0)
+    (tmp_path / "empty").mkdir()
     with pytest.raises(NoPhotosFound, match="no photos"):
-        find_pairs(tmp_path / "nothing", validation=0)
+        find_pairs(tmp_path / "empty", validation=0)
 
 
 def test_mask_and_photo_are_cut_and_flipped_together(pairs: Path) -> None:

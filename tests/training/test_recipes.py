@@ -37,6 +37,11 @@ def test_an_empty_table_is_the_mixed_recipe() -> None:
         ({"opacity": [1, 0]}, "pair"),
         ({"opacity": [0, "x"]}, "number"),
         ({"name": "sepia"}, "sepia"),
+        ({"grey_chance": 5}, "grey_chance is 5.0, not from 0 to 1"),
+        ({"jpeg_quality": [200, 500]}, "jpeg_quality"),
+        ({"enlarge": [0, 1]}, "enlarge"),
+        ({"severity": [-1, 1]}, "severity"),
+        ({"hole_coverage": [0, 0.1]}, "hole_coverage"),
     ],
 )
 def test_a_wrong_table_says_which_setting(table: dict[str, object], word: str) -> None:

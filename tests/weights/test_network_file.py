@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,18 @@ SMALL: dict[str, Callable[[], nn.Module]] = {
     "mapping": lambda: Mapping(MappingConfig(latent=4, width=8, ramp=2, blocks=1, attention="non_local")),
     "spade": lambda: FaceGenerator(SpadeConfig(face_px=32, width=1, hidden_width=2)),
 }
+
+
+def test_what_a_killed_process_left_goes_with_the_next_writing(tmp_path: Path) -> None:
+    path, leftover, others = (tmp_path / name for name in ("vae.safetensors", ".vae.safetensors.0a.tmp", ".b.0a.tmp"))
+    for file in (leftover, others):
+        file.write_bytes(b"half")
+    save_network(SMALL["vae"](), path)
+    assert leftover.exists(), "somebody may be writing it"
+    for file in (leftover, others):
+        os.utime(file, (0, 0))
+    save_network(SMALL["vae"](), path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [others.name, path.name]
 
 
 @pytest.fixture
