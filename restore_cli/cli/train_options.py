@@ -17,9 +17,7 @@ def _every_stage(
     *,
     output: Annotated[
         Path,
-        typer.Option(
-            help="Folder for the run and its part of a model, which `oldphoto restore --model` takes once whole."
-        ),
+        typer.Option(help="Folder of the run and its part of a model; `oldphoto restore --model` takes whole ones."),
     ],
     config: Annotated[
         Path | None,
