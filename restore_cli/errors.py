@@ -86,7 +86,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     said = str(error).lower()
     if isinstance(error, MemoryError) or "insufficient memory" in said:
         return True
-    return isinstance(error, RuntimeError) and ("memory" in said or "a primitive" in said)
+    return isinstance(error, RuntimeError) and any(words in said for words in ("memory", "bad_alloc", "a primitive"))
 
 
 def explained(error: Exception) -> str:

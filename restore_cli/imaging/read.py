@@ -124,6 +124,8 @@ def _decoded(stream: BinaryIO, max_pixels: int) -> Photo:
         orientation = stored_orientation(carried.exif, name)
         if bits in (2, 4) and image.mode == "L" and "transparency" in image.info:
             image.info["transparency"] *= 255 // (2**bits - 1)  # Pillow stretches the pixels, but not this one
+        if image.mode == "1" and image.info.get("transparency"):
+            image.info["transparency"] = 255  # what Pillow 12 and later say themselves
         if bits <= 8 or name not in DEEP_READERS or (name == "jp2" and image.mode not in jp2_read.MODES):
             notes += [TO_8_BITS.format(bits, name.upper())] if bits > 8 else []
             return _converted(image, carried, orientation, notes)

@@ -17,7 +17,7 @@ def test_json_says_what_this_machine_has(capsys: pytest.CaptureFixture[str]) -> 
     assert main(["doctor", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["versions"]["oldphoto"] == __version__
-    assert facts["versions"]["torch"] == torch.__version__
+    assert facts["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert {"python", "opencv", "pillow"} < facts["versions"].keys()
     assert facts["devices"]["cpu_cores"] == os.cpu_count()
     assert len(facts["devices"]["cuda"]) == torch.cuda.device_count()

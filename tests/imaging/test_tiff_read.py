@@ -53,10 +53,14 @@ def test_every_plain_layout_is_read_exactly(
     assert photo.carried.notes == ()
 
 
+PREDICTOR_TAG = 317
+"""Of TIFF; OpenCV has had a name for it since 4.10."""
+
+
 def test_lzw_with_predictor_by_libtiff_is_read_exactly(deep: NDArray[np.uint16]) -> None:
     """OpenCV's libtiff packs it; scanners' software does the same."""
     for predictor in (1, 2):
-        flags = [cv2.IMWRITE_TIFF_COMPRESSION, 5, cv2.IMWRITE_TIFF_PREDICTOR, predictor]
+        flags = [cv2.IMWRITE_TIFF_COMPRESSION, 5, PREDICTOR_TAG, predictor]
         data = cv2.imencode(".tiff", deep[:, :, ::-1], flags)[1].tobytes()
         photo = read(data)
         assert np.array_equal(photo.pixels, deep)

@@ -290,7 +290,7 @@ def test_huggingface_hub_reads_the_same_from_the_test_hub(server, monkeypatch: p
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     server.put_on_hub("faces/yunet.onnx", CONTENT)
     url = huggingface_hub.hf_hub_url("someone/old-photos", "faces/yunet.onnx", endpoint=server.url)
-    remote = huggingface_hub.get_hf_file_metadata(url, endpoint=server.url)
+    remote = huggingface_hub.get_hf_file_metadata(url)
     assert (remote.etag, remote.size) == (SHA256, len(CONTENT))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,6 +19,8 @@ import numpy.typing as npt
 from restore_cli.errors import WeightsDamaged, WeightsMissing
 from restore_cli.restoration.pixels import Pixels
 
+SILENT = 0
+"""A log level of OpenCV."""
 UPRIGHT_SCORE = 0.7
 """On 276 photos and prints, most of what scores 0.6 to 0.7 shows no face that anything could be made of."""
 TURNED_SCORE = 0.8
@@ -68,14 +71,15 @@ class FaceDetector:
         """Raises WeightsMissing if there is no such file, WeightsDamaged if OpenCV cannot read it."""
         if not model.is_file():
             raise WeightsMissing(f"the face detector is not installed: {model}", hint=DOWNLOAD_HINT, path=model)
-        # OpenCV 5 warns on every start that it ignores the (default) target.
-        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        # OpenCV 5 warns on every start that it ignores the (default) target. Before 4.13 the function was elsewhere.
+        logs: Any = getattr(cv2.utils, "logging", cv2)
+        level = logs.setLogLevel(SILENT)
         try:
             self._net = cv2.FaceDetectorYN.create(str(model), "", (320, 320), UPRIGHT_SCORE, 0.3, 5000)
         except cv2.error as error:
             raise WeightsDamaged(f"not a face detector: {model}", hint=DOWNLOAD_HINT, path=model) from error
         finally:
-            cv2.utils.logging.setLogLevel(level)
+            logs.setLogLevel(level)
 
     def find(self, image: Pixels) -> list[Face]:
         """All faces, best first. image: (H, W), (H, W, 1) or (H, W, 3) RGB, uint8 or uint16.
